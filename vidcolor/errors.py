@@ -1,0 +1,21 @@
+"""Errors that the user can mend. Every message is one line: what happened, what to do."""
+
+
+class VidcolorError(Exception):
+    """The parent of every error that is shown to the user in one line."""
+
+
+class MediaError(VidcolorError):
+    """A film or an image cannot be read or written."""
+
+
+class WeightsError(VidcolorError):
+    """A model is unknown, missing, damaged or not what its name says."""
+
+
+class DeviceError(VidcolorError):
+    """The device is not there, or has too little memory."""
+
+
+class RecipeError(VidcolorError):
+    """A training recipe, or the photos that it is given, cannot be used."""
