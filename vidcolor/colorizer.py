@@ -1,0 +1,155 @@
+"""A generator on a device: a batch of luma in, a batch of chroma out."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from vidcolor import color
+from vidcolor.device import choose_device, choose_precision, free_memory, is_out_of_memory
+from vidcolor.errors import DeviceError
+from vidcolor.models.lite import STRIDE
+from vidcolor.render import RENDER_FACTORS, RenderSettings
+
+DEFAULT_RENDER_FACTOR = {"deep": 35, "wide": 21, "lite": 16}
+"""By the generator's name; DeOldify's own for its networks."""
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+"""Of ImageNet's RGB, which DeOldify's networks read and write."""
+
+LIVE_CHANNELS = {"deep": 1600, "wide": 1400, "lite": 60}
+"""Feature maps at full render size that are alive at the peak of one forward pass."""
+
+
+class Colorizer:
+    """Colours batches of luma with one generator.
+
+    generator: a module of `vidcolor.models` as `weights.checkpoint.load_generator` returns it.
+    device: `auto`, or a name that torch knows. Raises DeviceError where it is not there.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        settings: RenderSettings | None = None,
+        *,
+        device: torch.device | str = "auto",
+    ):
+        self.settings = settings = settings or RenderSettings()
+        self.name = str(generator.name)
+        self.device = choose_device(str(device))
+        self.dtype = choose_precision(settings.precision, self.device)
+        self.generator = generator.eval().requires_grad_(False)
+        self.generator.to(device=self.device, dtype=self.dtype)
+        for parameter in self.generator.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        self.render_factor = settings.render_factor or DEFAULT_RENDER_FACTOR[self.name]
+        self.batch_size = settings.batch_size or self._affordable_batch()
+
+    @property
+    def paints(self) -> bool:
+        """DeOldify's networks paint square RGB pictures; `lite` makes chroma of any shape."""
+        return self.name != "lite"
+
+    @property
+    def render_size(self) -> int:
+        """Side, in pixels, of the square that the generator sees (of its area, for `lite`)."""
+        return 16 * self.render_factor
+
+    def luma_size(self, width: float, height: float) -> tuple[int, int]:
+        """(width, height) of the gray picture to give for a picture of these proportions."""
+        if self.paints:
+            return self.render_size, self.render_size
+        stretch = math.sqrt(width / height)
+        sides = (self.render_size * stretch, self.render_size / stretch)
+        across, down = (max(1, round(side / STRIDE)) * STRIDE for side in sides)
+        return across, down
+
+    def chroma(self, luma: Tensor) -> Tensor:
+        """Colour a batch.
+
+        luma: (B, 1, h, w) uint8, full range, of `luma_size`
+        -> (B, 2, h', w') float32 on the CPU, BT.601 chroma in [-0.5, 0.5], trimmed as set.
+        Raises DeviceError where not even one frame fits into memory.
+        """
+        if self.paints:
+            chroma = color.rgb_to_chroma(self.paint(luma).float() / 255)
+        else:
+            chroma = self._in_batches(self._lite_chroma, luma)
+        return color.trim(chroma, self.settings.saturation, self.settings.hue)
+
+    def paint(self, gray: Tensor) -> Tensor:
+        """Paint square pictures as DeOldify does: normalise, forward, denormalise, truncate.
+
+        gray: (B, 1, S, S) uint8, S = render_size -> (B, 3, S, S) uint8 RGB on the CPU.
+        """
+        return self._in_batches(self._paint, gray)
+
+    def _paint(self, gray: Tensor) -> Tensor:
+        mean = torch.tensor(MEAN, device=self.device)[:, None, None]
+        std = torch.tensor(STD, device=self.device)[:, None, None]
+        normal = ((gray.float() / 255).expand(-1, 3, -1, -1) - mean) / std
+        normal = normal.to(self.dtype, memory_format=torch.channels_last)
+        painted = self.generator(normal).float() * std + mean
+        return (painted.clamp(0, 1) * 255).to(torch.uint8)
+
+    def _lite_chroma(self, luma: Tensor) -> Tensor:
+        return self.generator((luma.float() / 255).to(self.dtype)).float()
+
+    @torch.inference_mode()
+    def _in_batches(self, step, frames: Tensor) -> Tensor:
+        """Run `step` over the frames; out of memory halves the batch and tries again."""
+        results = []
+        done = 0
+        while done < len(frames):
+            batch = frames[done : done + self.batch_size]
+            try:
+                results.append(step(batch.to(self.device)).cpu())
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                if self.batch_size > 1:
+                    self.batch_size = max(1, min(self.batch_size, len(batch)) // 2)
+                    self._release_memory()
+                    continue
+                raise DeviceError(self._too_large()) from error
+            done += len(batch)
+        return torch.cat(results)
+
+    def _affordable_batch(self) -> int:
+        """A first guess that out-of-memory may still halve."""
+        free = free_memory(self.device)
+        if free is None:
+            return 8 if not self.paints else 1 if self.render_size > 320 else 2
+        frame = self.render_size**2 * LIVE_CHANNELS[self.name] * self.dtype.itemsize
+        return int(min(32, max(1, free * 0.7 / frame)))
+
+    def _too_large(self) -> str:
+        """Try smaller render factors on an empty frame, to name one that really fits."""
+        message = f"a single frame at render factor {self.render_factor} does not fit into memory"
+        for share in (0.8, 0.65, 0.5, 0.35, 0.25):
+            factor = int(self.render_factor * share)
+            if factor in RENDER_FACTORS and self._fits(factor):
+                return f"{message}; --render-factor {factor} does"
+        return f"{message}, nor does a much smaller one; use --model lite or --device cpu"
+
+    def _fits(self, factor: int) -> bool:
+        self._release_memory()
+        channels = 3 if self.paints else 1
+        try:
+            self.generator(
+                torch.zeros(
+                    1, channels, 16 * factor, 16 * factor, dtype=self.dtype, device=self.device
+                )
+            )
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                return False
+            raise
+        return True
+
+    def _release_memory(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()

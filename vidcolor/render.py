@@ -1,0 +1,41 @@
+"""How a film or still is coloured: the settings that `Colorizer` reads. Knows no torch."""
+
+from dataclasses import dataclass
+
+from vidcolor.errors import VidcolorError
+
+RENDER_FACTORS = range(4, 65)
+"""Below 4 a generator sees too few pixels, above 64 no film gains and memory explodes."""
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderSettings:
+    """One value, made once, passed down whole."""
+
+    render_factor: int | None = None
+    """Side of the square that the generator sees, in units of 16 pixels; None: the model's own."""
+    precision: str = "auto"
+    """One of PRECISIONS; auto is fp16 on a GPU, bf16 on a CPU that has it, else fp32."""
+    batch_size: int | None = None
+    """Frames that go through the generator together; None: what memory allows."""
+    saturation: float = 1.0
+    """Factor on the chroma: 0 is gray, 1 as the model made it."""
+    hue: float = 0.0
+    """Degrees by which the chroma is turned."""
+
+    def __post_init__(self) -> None:
+        if self.render_factor is not None and self.render_factor not in RENDER_FACTORS:
+            raise VidcolorError(
+                f"render factor {self.render_factor} is out of range; "
+                f"use {RENDER_FACTORS.start} to {RENDER_FACTORS.stop - 1}"
+            )
+        if self.precision not in PRECISIONS:
+            raise VidcolorError(
+                f"unknown precision {self.precision!r}; use one of {', '.join(PRECISIONS)}"
+            )
+        if self.batch_size is not None and self.batch_size < 1:
+            raise VidcolorError(f"batch size {self.batch_size} is out of range; use 1 or more")
+        if self.saturation < 0:
+            raise VidcolorError(f"saturation {self.saturation} is out of range; use 0 or more")
