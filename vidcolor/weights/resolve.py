@@ -1,0 +1,23 @@
+"""From what the user calls a model to its file."""
+
+from pathlib import Path
+
+from vidcolor.weights.catalog import MODELS, lookup
+from vidcolor.weights.fetch import Progress, fetch, silent
+from vidcolor.weights.places import download_folder, find
+
+
+def resolve(
+    name_or_path: str, weights_dir: Path | None = None, *, on_progress: Progress = silent
+) -> Path:
+    """The file of a model, which is fetched if it is not at hand, or of a path, taken as it is.
+
+    on_progress: called with (bytes there, bytes of the file) while a model is downloaded.
+    Raises WeightsError if there is no such model or file, or it is damaged, or cannot be fetched.
+    """
+    path = Path(name_or_path).expanduser()
+    if name_or_path not in MODELS and path.is_file():
+        return path
+    model = lookup(name_or_path)
+    at_hand = find(model, weights_dir)
+    return at_hand or fetch(model, download_folder(weights_dir), on_progress=on_progress)
