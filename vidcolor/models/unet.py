@@ -1,0 +1,185 @@
+"""DeOldify's generators: a ResNet encoder and a U-Net decoder with self-attention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from vidcolor.models.layers import ConvReluNorm, SelfAttention, ShuffleUp
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetShape:
+    """Everything that tells one U-Net generator from another; decoder blocks run coarse to fine."""
+
+    encoder: Literal["basic", "bottleneck"]
+    """Kind of residual block in the encoder."""
+    depths: tuple[int, ...]
+    """Residual blocks in each of the encoder's four stages."""
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+    """Inner channels of each stage; the first is also the stem's. A bottleneck puts out 4 times."""
+    ups: tuple[int, ...]
+    """Channels after the pixel shuffle of each of the four decoder blocks."""
+    decoder: tuple[int, ...]
+    """Channels that each decoder block puts out."""
+    convs: int
+    """3x3 convolutions in each decoder block."""
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> UNetShape:
+        """Read the shape off a state dict of `UNet`. Raises KeyError for a tensor it lacks."""
+
+        def count(template: str) -> int:
+            number = 0
+            while template.format(number) in tensors:
+                number += 1
+            return number
+
+        def channels(name: str) -> int:
+            return tensors[name].shape[0]
+
+        convs = count("blocks.0.convs.{}.conv.weight")
+        return cls(
+            encoder="bottleneck" if "encoder.layer1.0.conv3.weight" in tensors else "basic",
+            depths=tuple(count(f"encoder.layer{i}.{{}}.conv1.weight") for i in range(1, 5)),
+            widths=tuple(channels(f"encoder.layer{i}.0.conv1.weight") for i in range(1, 5)),
+            ups=tuple(channels(f"blocks.{i}.up.conv.weight") // 4 for i in range(4)),
+            decoder=tuple(channels(f"blocks.{i}.convs.{convs - 1}.conv.weight") for i in range(4)),
+            convs=convs,
+        )
+
+
+DEEP = UNetShape(
+    encoder="basic",
+    depths=(3, 4, 6, 3),
+    ups=(256, 384, 384, 336),
+    decoder=(768, 768, 672, 300),
+    convs=2,
+)
+"""ResNet-34 with a deep decoder: the artistic model."""
+
+WIDE = UNetShape(
+    encoder="bottleneck",
+    depths=(3, 4, 23, 3),
+    ups=(512, 512, 512, 256),
+    decoder=(512, 512, 512, 256),
+    convs=1,
+)
+"""ResNet-101 with a wide decoder: the stable and the video model."""
+
+
+class UNet(nn.Module):
+    """Gray in, colour out, both as ImageNet-normalised RGB.
+
+    (B, 3, S, S) -> (B, 3, S, S) in (-3, 3); S is a multiple of 16 (other sides too, if multiples).
+    """
+
+    def __init__(self, shape: UNetShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.encoder = Encoder(shape)
+        *skips, channels = self.encoder.channels
+        self.norm = nn.BatchNorm2d(channels)
+        self.middle = nn.Sequential(
+            ConvReluNorm(channels, 2 * channels), ConvReluNorm(2 * channels, channels)
+        )
+        self.blocks = nn.ModuleList()
+        decoder = zip(reversed(skips), shape.ups, shape.decoder, strict=True)
+        for i, (skip, up, out) in enumerate(decoder):
+            self.blocks.append(DecoderBlock(channels, skip, up, out, shape.convs, attention=i == 1))
+            channels = out
+        self.up = ShuffleUp(channels, channels, norm=False)
+        channels += 3
+        self.residual = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+        self.head = nn.Conv2d(channels, 3, 1)
+
+    @property
+    def name(self) -> str:
+        """The architecture's name: "deep" or "wide"."""
+        return "deep" if self.shape.encoder == "basic" else "wide"
+
+    def forward(self, gray: Tensor) -> Tensor:
+        *skips, x = self.encoder(gray)
+        x = self.middle(F.relu(self.norm(x), inplace=True))
+        for block, skip in zip(self.blocks, reversed(skips), strict=True):
+            x = block(x, skip)
+        x = torch.cat([self.up(x), gray], dim=1)
+        branch = x
+        for conv in self.residual:
+            branch = F.relu(conv(branch), inplace=True)
+        return 6 * torch.sigmoid(self.head(x + branch)) - 3
+
+
+class Encoder(nn.Module):
+    """A ResNet without its classifier; the names inside are torchvision's.
+
+    (B, 3, S, S) -> five maps at S/2 (before the max-pool), S/4, S/8, S/16 and S/32 (rounded up).
+    """
+
+    def __init__(self, shape: UNetShape) -> None:
+        super().__init__()
+        block = BasicBlock if shape.encoder == "basic" else Bottleneck
+        stem = shape.widths[0]
+        self.channels = [stem, *(width * block.expansion for width in shape.widths)]
+        self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem)
+        stages = [
+            _stage(block, depth, channels, width, stride)
+            for depth, channels, width, stride in zip(
+                shape.depths, self.channels[:-1], shape.widths, (1, 2, 2, 2), strict=True
+            )
+        ]
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        maps = [F.relu(self.bn1(self.conv1(x)), inplace=True)]
+        x = F.max_pool2d(maps[0], 3, stride=2, padding=1)
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+
+def _stage(
+    block: type[BasicBlock | Bottleneck], depth: int, channels: int, width: int, stride: int
+) -> nn.Sequential:
+    """`depth` residual blocks; the first one changes size and channels, where needed."""
+    out = width * block.expansion
+    downsample = None
+    if stride != 1 or channels != out:
+        downsample = nn.Sequential(
+            nn.Conv2d(channels, out, 1, stride=stride, bias=False), nn.BatchNorm2d(out)
+        )
+    blocks = [block(channels, width, stride, downsample)]
+    blocks += [block(out, width) for _ in range(depth - 1)]
+    return nn.Sequential(*blocks)
+
+
+class DecoderBlock(nn.Module):
+    """Doubles the size of a map and joins it with the encoder's map of that size.
+
+    x: (B, channels, H, W), skip: (B, skip, H', W'), where H' is 2H or 2H - 1 -> (B, out, H', W').
+    """
+
+    def __init__(
+        self, channels: int, skip: int, up: int, out: int, convs: int, *, attention: bool
+    ) -> None:
+        super().__init__()
+        self.up = ShuffleUp(channels, up)
+        self.skip_norm = nn.BatchNorm2d(skip)
+        self.convs = nn.Sequential(
+            ConvReluNorm(up + skip, out), *(ConvReluNorm(out, out) for _ in range(convs - 1))
+        )
+        self.attention = SelfAttention(out) if attention else nn.Identity()
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        height, width = skip.shape[-2:]
+        x = self.up(x)[..., :height, :width]  # an odd S/16 makes it one row and column too large
+        x = F.relu(torch.cat([x, self.skip_norm(skip)], dim=1), inplace=True)
+        return self.attention(self.convs(x))

@@ -1,0 +1,148 @@
+"""Checkpoint files: read safely, recognised by their tensors, made a network that can run."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from vidcolor.errors import WeightsError
+from vidcolor.models.critic import Critic, CriticShape
+from vidcolor.models.lite import Lite, LiteShape
+from vidcolor.models.unet import UNet, UNetShape
+from vidcolor.weights.deoldify import fold_norms, rename
+
+
+def load_generator(path: Path) -> UNet | Lite:
+    """Build the generator that a checkpoint holds, ready for inference.
+
+    path: a `.pth` file as DeOldify publishes or saves it (bare or {model, opt}, old or new format,
+    from any device), or a `.safetensors` file. The network comes in float32 on the CPU, in eval
+    mode, without gradients, its norms folded; its `name` is "deep", "wide" or "lite".
+    Raises WeightsError if the file cannot be read or is no generator's.
+    """
+    network = _load(path)
+    if isinstance(network, Critic):
+        raise WeightsError(f"{path} is a critic, which only judges; give a generator's checkpoint")
+    return network
+
+
+def load_critic(path: Path) -> Critic:
+    """Build the critic that a checkpoint holds; otherwise as `load_generator`."""
+    network = _load(path)
+    if not isinstance(network, Critic):
+        raise WeightsError(f"{path} is a generator ({network.name}); give a critic's checkpoint")
+    return network
+
+
+class _Checkpoint(NamedTuple):
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+
+def _load(path: Path) -> UNet | Lite | Critic:
+    tensors, metadata = _read(path)
+    try:
+        fold_norms(tensors)
+        tensors = rename(tensors)
+        with torch.device("meta"):  # no memory and no random numbers for weights that are replaced
+            network = _recognise(tensors, metadata)
+        _fill(network, tensors)
+    except WeightsError as error:
+        raise WeightsError(f"{path} is not a complete checkpoint: {error}") from error
+    return network.eval().requires_grad_(False)
+
+
+def _recognise(tensors: dict[str, Tensor], metadata: dict[str, str]) -> UNet | Lite | Critic:
+    """The network that the tensors belong to, still empty."""
+    try:
+        if metadata.get("architecture") == "lite":
+            return Lite(LiteShape(**json.loads(metadata["shape"])))
+        if "encoder.conv1.weight" in tensors:
+            return UNet(UNetShape.of(tensors))
+        if "stem.weight" in tensors:
+            return Critic(CriticShape.of(tensors))
+    except KeyError as error:
+        raise WeightsError(f"it lacks {error.args[0]}") from error
+    except (TypeError, ValueError, IndexError) as error:
+        raise WeightsError(f"its shape makes no network ({error})") from error
+    known = "deep (artistic), wide (stable, video), lite and the critic"
+    raise WeightsError(f"its architecture is none of those known: {known}")
+
+
+def _fill(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Give the network its tensors, without a copy; all must be there, and no other."""
+    expected = network.state_dict()
+    _refuse("it lacks", expected.keys() - tensors.keys())
+    _refuse("it has the unknown", tensors.keys() - expected.keys())
+    _refuse(
+        "it has the wrong shape of",
+        {name for name, tensor in tensors.items() if tensor.shape != expected[name].shape},
+    )
+    tensors = {name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()}
+    network.load_state_dict(tensors, assign=True)
+
+
+def _refuse(problem: str, names: set[str]) -> None:
+    if names:
+        first, *others = sorted(names)
+        more = f" and {len(others)} more" if others else ""
+        raise WeightsError(f"{problem} {first}{more}")
+
+
+def _read(path: Path) -> _Checkpoint:
+    """Read every tensor of the file by the name it has there."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(512).lstrip().lower()
+    except IsADirectoryError as error:
+        raise WeightsError(f"{path} is a folder; give the checkpoint file inside it") from error
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
+    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise WeightsError(
+            f"{path} is a web page, not a checkpoint: the download was turned away; "
+            "fetch the file again"
+        )
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    return _Checkpoint(_read_pickle(path), {})
+
+
+def _read_safetensors(path: Path) -> _Checkpoint:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _Checkpoint(
+                {name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
+                file.metadata() or {},
+            )
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is damaged or cut short ({error}); fetch it again") from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        # Published DeOldify files may hold the harmless `slice` beside their tensors.
+        with torch.serialization.safe_globals([slice]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error):
+            raise WeightsError(
+                f"{path} asks to run code of its own, which a checkpoint never needs; "
+                "do not trust it, and fetch it from where the model is published"
+            ) from error
+        raise WeightsError(f"{path} is no checkpoint, or damaged; fetch it again") from error
+    except Exception as error:  # torch raises whatever the broken bytes lead to
+        raise WeightsError(f"{path} is no checkpoint, or cut short; fetch it again") from error
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        content = content["model"]  # saved together with its optimiser
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
+    ):
+        raise WeightsError(f"{path} holds no network's tensors; give a checkpoint of weights")
+    return {name.removeprefix("module."): tensor for name, tensor in content.items()}
