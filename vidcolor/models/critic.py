@@ -25,7 +25,7 @@ class CriticShape:
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> CriticShape:
         """Read the shape off a state dict of `Critic`. Raises KeyError for a tensor it lacks."""
-        blocks = 0
+        blocks = 1
         while f"blocks.{blocks}.conv.weight" in tensors:
             blocks += 1
         return cls(width=tensors["stem.weight"].shape[0], blocks=blocks)

@@ -36,7 +36,7 @@ class UNetShape:
         """Read the shape off a state dict of `UNet`. Raises KeyError for a tensor it lacks."""
 
         def count(template: str) -> int:
-            number = 0
+            number = 1
             while template.format(number) in tensors:
                 number += 1
             return number

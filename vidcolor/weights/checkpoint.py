@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
 from vidcolor.errors import WeightsError
 from vidcolor.models.critic import Critic, CriticShape
@@ -49,50 +51,45 @@ def _load(path: Path) -> UNet | Lite | Critic:
     tensors, metadata = _read(path)
     try:
         fold_norms(tensors)
-        tensors = rename(tensors)
-        with torch.device("meta"):  # no memory and no random numbers for weights that are replaced
-            network = _recognise(tensors, metadata)
-        _fill(network, tensors)
-    except WeightsError as error:
-        raise WeightsError(f"{path} is not a complete checkpoint: {error}") from error
+        network = _build(rename(tensors), metadata)
+    except KeyError as error:
+        raise WeightsError(f"cannot use {path}: it lacks {error.args[0]}; fetch it again") from error
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        raise WeightsError(f"cannot use {path}: {error}") from error
     return network.eval().requires_grad_(False)
 
 
-def _recognise(tensors: dict[str, Tensor], metadata: dict[str, str]) -> UNet | Lite | Critic:
-    """The network that the tensors belong to, still empty."""
-    try:
+def _build(tensors: dict[str, Tensor], metadata: dict[str, str]) -> UNet | Lite | Critic:
+    """The network that the tensors belong to, filled with them."""
+    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced
         if metadata.get("architecture") == "lite":
-            return Lite(LiteShape(**json.loads(metadata["shape"])))
-        if "encoder.conv1.weight" in tensors:
-            return UNet(UNetShape.of(tensors))
-        if "stem.weight" in tensors:
-            return Critic(CriticShape.of(tensors))
-    except KeyError as error:
-        raise WeightsError(f"it lacks {error.args[0]}") from error
-    except (TypeError, ValueError, IndexError) as error:
-        raise WeightsError(f"its shape makes no network ({error})") from error
-    known = "deep (artistic), wide (stable, video), lite and the critic"
-    raise WeightsError(f"its architecture is none of those known: {known}")
-
-
-def _fill(network: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Give the network its tensors, without a copy; all must be there, and no other."""
+            network = Lite(LiteShape(**json.loads(metadata["shape"])))
+        elif "encoder.conv1.weight" in tensors:
+            network = UNet(UNetShape.of(tensors))
+        elif "stem.weight" in tensors:
+            network = Critic(CriticShape.of(tensors))
+        else:
+            raise ValueError(
+                "its architecture is none that is known: deep (artistic), wide (stable, video), "
+                "lite, or the critic"
+            )
     expected = network.state_dict()
-    _refuse("it lacks", expected.keys() - tensors.keys())
-    _refuse("it has the unknown", tensors.keys() - expected.keys())
+    _refuse("lacks", expected.keys() - tensors.keys())
+    _refuse("has the unknown", tensors.keys() - expected.keys())
     _refuse(
-        "it has the wrong shape of",
+        "has a wrong shape for",
         {name for name, tensor in tensors.items() if tensor.shape != expected[name].shape},
     )
     tensors = {name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()}
     network.load_state_dict(tensors, assign=True)
+    return network
 
 
 def _refuse(problem: str, names: set[str]) -> None:
     if names:
         first, *others = sorted(names)
         more = f" and {len(others)} more" if others else ""
-        raise WeightsError(f"{problem} {first}{more}")
+        raise ValueError(f"it {problem} {first}{more}; fetch it again")
 
 
 def _read(path: Path) -> _Checkpoint:
@@ -128,13 +125,14 @@ def _read_safetensors(path: Path) -> _Checkpoint:
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
         # Published DeOldify files may hold the harmless `slice` beside their tensors.
-        with torch.serialization.safe_globals([slice]):
+        with torch.serialization.safe_globals([slice]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's advice on files that it then refuses
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error):
+        if wanted := re.search(r"GLOBAL (\S+)", str(error)):
             raise WeightsError(
-                f"{path} asks to run code of its own, which a checkpoint never needs; "
-                "do not trust it, and fetch it from where the model is published"
+                f"{path} wants to run {wanted[1]}, which weights never need; "
+                "fetch it from where the model is published, or save its state_dict alone"
             ) from error
         raise WeightsError(f"{path} is no checkpoint, or damaged; fetch it again") from error
     except Exception as error:  # torch raises whatever the broken bytes lead to

@@ -5,8 +5,6 @@ import re
 import torch
 from torch import Tensor
 
-from vidcolor.errors import WeightsError
-
 # Applied in turn to every key, so that later rules may build on earlier ones. DeOldify numbers
 # the steps of its generators: 0 encoder, 1 norm, 3 middle, 4 to 7 decoder, 8 last upsampling,
 # 10 residual block, 11 head; inside a block 0 is a convolution, 2 its norm, 3 the attention.
@@ -67,25 +65,23 @@ def fold_norms(tensors: dict[str, Tensor]) -> None:
 
     Spectral norm (Miyato et al. 2018, arXiv:1802.05957) divides by u . W v, with u and v as
     stored: the files hold what the last training step left, so nothing is iterated here.
-    Raises WeightsError for a norm whose tensors are incomplete or do not fit each other.
+    Raises KeyError for a norm whose tensors are incomplete, ValueError if they do not fit.
     """
     for key in [key for key in tensors if key.endswith(".weight_orig")]:
         prefix = key.removesuffix("_orig")
         weight, u, v = _take(tensors, key, f"{prefix}_u", f"{prefix}_v")
         matrix = weight.flatten(1)
         if u.shape != matrix.shape[:1] or v.shape != matrix.shape[1:]:
-            raise WeightsError(f"the spectral norm of {prefix} does not fit it")
+            raise ValueError(f"the spectral norm of {prefix} does not fit its weight")
         tensors[prefix] = weight.div_(torch.dot(u, torch.mv(matrix, v)))
     for key in [key for key in tensors if key.endswith(".weight_g")]:
         prefix = key.removesuffix("_g")
         g, v = _take(tensors, key, f"{prefix}_v")
         if g.shape != (v.shape[0],) + (1,) * (v.ndim - 1):
-            raise WeightsError(f"the weight norm of {prefix} does not fit it")
+            raise ValueError(f"the weight norm of {prefix} does not fit its weight")
         norm = torch.linalg.vector_norm(v, dim=tuple(range(1, v.ndim)), keepdim=True)
         tensors[prefix] = v.mul_(g / norm)
 
 
 def _take(tensors: dict[str, Tensor], *keys: str) -> list[Tensor]:
-    if missing := [key for key in keys if key not in tensors]:
-        raise WeightsError(f"it lacks {', '.join(missing)}")
     return [tensors.pop(key).float() for key in keys]
