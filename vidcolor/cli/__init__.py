@@ -1,0 +1,90 @@
+"""The command line. The only room that prints, asks or exits."""
+
+import importlib
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from vidcolor import __version__
+from vidcolor.errors import VidcolorError
+
+COMMANDS = {
+    "colorize": "vidcolor.cli.colorize:colorize",
+    "preview": "vidcolor.cli.preview:preview",
+    "weights": "vidcolor.cli.weights:weights",
+    "train": "vidcolor.cli.train:train",
+    "info": "vidcolor.cli.info:info",
+}
+"""Loaded when they are called, so that --help does not wait for torch."""
+
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a run as cleanly as Ctrl-C does."""
+
+
+class Vidcolor(click.Group):
+    """A group whose first word may be a film: `vidcolor FILM` is `vidcolor colorize FILM`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].split(":")
+        return getattr(importlib.import_module(module), name)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {"--help", "-h", "--version"}
+        if args and args[0] not in COMMANDS and args[0] not in own:
+            args = ["colorize", *args]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Show every error once, in one line; VIDCOLOR_TRACEBACK=1 shows where it came from."""
+        try:
+            return super().invoke(ctx)
+        except VidcolorError as error:
+            if os.environ.get("VIDCOLOR_TRACEBACK"):
+                raise
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt as stop:
+            click.echo("vidcolor: stopped; nothing unfinished was left behind", err=True)
+            ctx.exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED)
+
+
+@click.command(
+    cls=Vidcolor,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`vidcolor FILM ...` is short for `vidcolor colorize FILM ...`.",
+)
+@click.version_option(__version__)
+def vidcolor() -> None:
+    """Colour black-and-white films, stills and folders of them.
+
+    \b
+    vidcolor film.mp4                       with the built-in model
+    vidcolor film.mp4 --model video         with DeOldify's network
+    vidcolor archive/ --recursive -o done/  a night's work
+    """
+
+
+def main() -> None:
+    """The console script."""
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    # Names of films can hold bytes that are no text; showing them must not fail.
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="backslashreplace")
+    vidcolor(prog_name="vidcolor")

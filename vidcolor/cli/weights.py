@@ -20,16 +20,12 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from vidcolor.cli.options import weights_dir_option
 from vidcolor.weights.catalog import MODELS, Model
 from vidcolor.weights.check import damage, sha256
 from vidcolor.weights.places import carried_folder, download_folder, folders, locate, mend
 from vidcolor.weights.resolve import resolve
 
-weights_dir_option = click.option(
-    "--weights-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Look for models here first, and download them to here.",
-)
 model_names = click.Choice(list(MODELS))
 
 

@@ -1,0 +1,217 @@
+"""The command `vidcolor colorize`, which `vidcolor FILM` is short for."""
+
+import json
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from vidcolor.batch import Job, Outcome, plan, run
+from vidcolor.cli.options import Timecode, device_option, known_model, weights_dir_option
+from vidcolor.cli.progress import Reporter
+from vidcolor.media.containers import EncodeSettings
+from vidcolor.render import PRECISIONS, RENDER_FACTORS, RenderSettings
+
+if TYPE_CHECKING:
+    from vidcolor.colorizer import Colorizer
+
+BETTER = "the built-in model is small; --model video has DeOldify's quality (fetched once, 874 MB)"
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-m",
+    "--model",
+    default="lite",
+    show_default=True,
+    callback=known_model,
+    metavar="lite|video|stable|artistic|FILE",
+    help="Built in, or DeOldify's, or the path of a .pth or .safetensors file.",
+)
+@click.option(
+    "-r",
+    "--render-factor",
+    type=click.IntRange(RENDER_FACTORS.start, RENDER_FACTORS.stop - 1),
+    help="Side of the square that the model sees, in 16 pixels. Small: vivid and bold; large: "
+    "detailed and careful. Default: the model's own (video 21, stable and artistic 35, lite 16).",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="File, or folder for several sources. Default: SOURCE.color.SUFFIX beside the source.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace results that exist; never a source.")
+@click.option("--recursive", is_flag=True, help="Look into the folders of folders too.")
+@click.option("--start", type=Timecode(), help="Colour from here on: seconds or HH:MM:SS.")
+@click.option("--end", type=Timecode(), help="Colour up to here.")
+@click.option("--compare", is_flag=True, help="Show source and result side by side.")
+@click.option(
+    "--saturation",
+    type=click.FloatRange(0, 4),
+    default=RenderSettings.saturation,
+    show_default=True,
+    help="Factor on the colours; 0 is gray.",
+)
+@click.option(
+    "--hue",
+    type=click.FloatRange(-180, 180),
+    default=RenderSettings.hue,
+    show_default=True,
+    help="Degrees by which the colours are turned.",
+)
+@click.option(
+    "--codec",
+    help="ffmpeg's encoder, such as libx265, h264_nvenc, ffv1. "
+    "Default: libx264, libx265 above 8 bits, libvpx-vp9 in webm.",
+)
+@click.option("--crf", type=click.IntRange(0, 255), help="Quality; lower is better and larger.")
+@click.option("--preset", help="The encoder's word for how long it may take.")
+@click.option("--pix-fmt", help="ffmpeg's pixel format. Default: 4:2:0 in the source's depth.")
+@device_option
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default=RenderSettings.precision,
+    show_default=True,
+)
+@click.option("--batch-size", type=click.IntRange(min=1), help="Default: what memory allows.")
+@weights_dir_option
+@click.option("--json", "as_json", is_flag=True, help="Print a summary for programs on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="Only errors and warnings.")
+@click.option("-v", "--verbose", is_flag=True, help="Say how each film is read and written.")
+@click.pass_context
+def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
+    """Colour films, stills and folders of them.
+
+    Sound, subtitles, chapters, timing and the full-depth luma stay as they are.
+    """
+    if options["end"] is not None and options["end"] <= (options["start"] or 0):
+        raise click.UsageError("--end must be later than --start")
+    session = Session(options)
+    jobs = plan(sources, options["output"], recursive=options["recursive"])
+    outcomes = session.run(jobs)
+    if options["as_json"]:
+        click.echo(json.dumps([session.summary(outcome) for outcome in outcomes], indent=2))
+    if any(outcome.status == "failed" for outcome in outcomes):
+        ctx.exit(1)
+
+
+class Session:
+    """One call of the command: its options, its colorizer and what it tells."""
+
+    def __init__(self, options: dict):
+        self.options = options
+        self.render = RenderSettings(
+            **{
+                name: options[name]
+                for name in ("render_factor", "precision", "batch_size", "saturation", "hue")
+            }
+        )
+        self.encode = EncodeSettings(
+            **{name: options[name] for name in ("codec", "crf", "preset", "pix_fmt", "compare")}
+        )
+        self.console = Console(stderr=True)
+
+    @cached_property
+    def colorizer(self) -> "Colorizer":
+        """Loaded when the first job needs it; a missing model is fetched now."""
+        from vidcolor.cli.models import load_colorizer
+        from vidcolor.device import describe
+
+        name = self.options["model"]
+        colorizer = load_colorizer(
+            name, self.render, self.options["device"], self.options["weights_dir"]
+        )
+        precision = str(colorizer.dtype).removeprefix("torch.")
+        self.reporter.say(
+            f"{name} on {describe(colorizer.device)}, {precision}, "
+            f"render factor {colorizer.render_factor}"
+        )
+        if name == "lite":
+            self.reporter.say(BETTER)
+        return colorizer
+
+    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
+        """Colour everything and tell of it; with several files, a table at the end."""
+        self.reporter = Reporter(self.console, len(jobs), quiet=self.options["quiet"])
+        outcomes = []
+        if any(self.options["overwrite"] or not job.target.exists() for job in jobs):
+            _ = self.colorizer  # a model that cannot be loaded stops the run before it begins
+        with self.reporter():
+            for outcome in run(jobs, self.work, overwrite=self.options["overwrite"]):
+                outcomes.append(outcome)
+                self.tell(outcome)
+        if len(outcomes) > 1 and not self.options["quiet"]:
+            self.console.print(table(outcomes))
+        return outcomes
+
+    def work(self, job: Job) -> Outcome:
+        """Colour one film or still."""
+        from vidcolor.film import colorize_film
+        from vidcolor.still import colorize_image
+
+        started = time.monotonic()
+        with self.reporter.film(job.source.name) as progress:
+            if job.kind == "still":
+                colorize_image(job.source, job.target, self.colorizer)
+                return Outcome(job, "done", 1, time.monotonic() - started)
+            report = colorize_film(
+                job.source,
+                job.target,
+                self.colorizer,
+                self.encode,
+                start=self.options["start"],
+                end=self.options["end"],
+                on_frame=progress.on_frame,
+            )
+        return Outcome(job, "done", report.frames, report.seconds, report.warnings)
+
+    def tell(self, outcome: Outcome) -> None:
+        """One line for a file, and its warnings."""
+        for warning in outcome.warnings:
+            self.reporter.warn(f"Warning: {outcome.job.source}: {warning}")
+        if outcome.status == "failed":
+            self.reporter.warn(f"Error: {outcome.error}")
+        elif outcome.status == "skipped":
+            self.reporter.say(f"{outcome.job.target} is there already; skipped")
+        else:
+            rate = outcome.frames / max(outcome.seconds, 1e-6)
+            self.reporter.say(
+                f"{outcome.job.target}: {outcome.frames} frames in {outcome.seconds:.1f} s"
+                f" ({rate:.1f} fps)"
+            )
+
+    def summary(self, outcome: Outcome) -> dict:
+        """An outcome as JSON has it."""
+        job = outcome.job
+        return {
+            "source": str(job.source),
+            "target": str(job.target),
+            "kind": job.kind,
+            "status": outcome.status,
+            "error": outcome.error,
+            "warnings": list(outcome.warnings),
+            "frames": outcome.frames,
+            "seconds": round(outcome.seconds, 3),
+            "model": self.options["model"],
+            "render_factor": self.options["render_factor"],
+        }
+
+
+def table(outcomes: Sequence[Outcome]) -> Table:
+    """What became of each file."""
+    result = Table(box=None)
+    for heading in ("", "source", "result"):
+        result.add_column(heading, overflow="fold")
+    for outcome in outcomes:
+        result.add_row(
+            outcome.status, str(outcome.job.source), outcome.error or str(outcome.job.target)
+        )
+    return result

@@ -1,0 +1,114 @@
+"""Progress on stderr: bars in a terminal, plain lines elsewhere, nothing when quiet."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+LINE_EVERY = 10.0
+"""Seconds between plain lines."""
+
+
+class FramesPerSecond(ProgressColumn):
+    """Frames a second of the film under way; the folder's bar counts files and has none."""
+
+    def render(self, task: Task) -> Text:
+        if not task.fields.get("frames"):
+            return Text("")
+        return Text(f"{task.speed:.1f} fps" if task.speed else "- fps")
+
+
+class Reporter:
+    """What the commands tell while they work."""
+
+    def __init__(self, console: Console, files: int, *, quiet: bool):
+        self.console = console
+        self.files = files
+        self.quiet = quiet
+        self.done_files = 0
+        self.bars: Progress | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator["Reporter"]:
+        """Show bars, in a terminal, as long as the block lasts."""
+        if self.quiet or not self.console.is_terminal:
+            yield self
+            return
+        bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            FramesPerSecond(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        with bars:
+            self.bars = bars
+            if self.files > 1:
+                self.folder = bars.add_task("files", total=self.files)
+            yield self
+        self.bars = None
+
+    def say(self, message: str) -> None:
+        """One line, whole, as it is."""
+        if not self.quiet:
+            self.warn(message)
+
+    def warn(self, message: str) -> None:
+        """One line that is shown even when quiet."""
+        self.console.print(message, markup=False, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def film(self, name: str) -> Iterator["FilmProgress"]:
+        """Progress of one file of the folder."""
+        progress = FilmProgress(self, name)
+        yield progress
+        progress.close()
+        self.done_files += 1
+        if self.bars is not None and self.files > 1:
+            self.bars.update(self.folder, completed=self.done_files)
+
+
+class FilmProgress:
+    """Frames done, frames a second, time left."""
+
+    def __init__(self, reporter: Reporter, name: str):
+        self.reporter = reporter
+        self.name = name
+        self.started = self.last_line = time.monotonic()
+        bars = reporter.bars
+        self.task = bars.add_task(name, total=None, frames=True) if bars else None
+
+    def on_frame(self, done: int, total: int | None) -> None:
+        """The callback of `colorize_film`."""
+        bars = self.reporter.bars
+        if bars is not None and self.task is not None:
+            bars.update(self.task, completed=done, total=max(total, done) if total else None)
+        elif time.monotonic() - self.last_line >= LINE_EVERY:
+            self.last_line = time.monotonic()
+            self.reporter.say(self.line(done, total))
+
+    def line(self, done: int, total: int | None) -> str:
+        """Such as `film.mp4: 120 of 480 frames, 24.1 fps, 15 s left`."""
+        rate = done / (time.monotonic() - self.started)
+        if not total or not rate:
+            return f"{self.name}: {done} frames, {rate:.1f} fps"
+        left = max(0, total - done) / rate
+        return f"{self.name}: {done} of {total} frames, {rate:.1f} fps, {left:.0f} s left"
+
+    def close(self) -> None:
+        if self.reporter.bars is not None and self.task is not None:
+            self.reporter.bars.remove_task(self.task)

@@ -1,0 +1,96 @@
+"""One picture that shows a film at several times, by several models and render factors."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch.nn import functional as F
+
+from vidcolor import color
+from vidcolor.colorizer import Colorizer
+from vidcolor.errors import MediaError
+from vidcolor.media.probe import Film, probe
+from vidcolor.media.read import read_luma
+
+CELL_WIDTH = 480
+LABEL_HEIGHT = 22
+LOOK = 2.0
+"""Seconds of film in which a frame must appear after the time that was asked for."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One way to colour: what stands above it, and the colorizer."""
+
+    label: str
+    colorizer: Colorizer
+
+
+def contact_sheet(
+    source: Path,
+    target: Path,
+    times: Sequence[float],
+    columns: Sequence[Callable[[], Column]],
+) -> None:
+    """Write a PNG: a row for each time, the gray frame first, then a cell for each column.
+
+    times: seconds from the film's beginning. columns are made one at a time, so that only one
+    model is in memory. Raises MediaError where the film has no frame at a time.
+    """
+    film = probe(source)
+    grays = [frame_at(film, time) for time in times]
+    cells = [[cell(gray, clock(time)) for gray, time in zip(grays, times, strict=True)]]
+    for make in columns:
+        column = make()
+        cells.append([cell(colored(column.colorizer, gray), column.label) for gray in grays])
+    sheet = np.concatenate([np.concatenate(rows, 0) for rows in cells], 1)
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        Image.fromarray(sheet).save(partial, "PNG")
+        partial.replace(target)
+    except OSError as error:
+        raise MediaError(f"{target}: cannot be written ({error.strerror or error})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def frame_at(film: Film, time: float) -> np.ndarray:
+    """The (h, w) uint8 luma of the first frame at or after `time`, in its display proportions."""
+    height = round(CELL_WIDTH * film.height / (film.width * film.sample_aspect) / 2) * 2
+    size = (CELL_WIDTH, max(16, height))
+    with read_luma(film, size, start=time, end=time + LOOK) as frames:
+        frame = next(frames, None)
+    if frame is None:
+        length = f"it lasts {film.duration:.1f} s" if film.duration else "it is shorter"
+        raise MediaError(f"{film.path}: there is no frame at {clock(time)}; {length}")
+    return frame.pixels
+
+
+def colored(colorizer: Colorizer, gray: np.ndarray) -> np.ndarray:
+    """(h, w) uint8 luma -> (h, w, 3) uint8 RGB."""
+    height, width = gray.shape
+    small = cv2.resize(gray, colorizer.luma_size(width, height), interpolation=cv2.INTER_AREA)
+    chroma = colorizer.chroma(torch.from_numpy(small)[None, None])
+    chroma = F.interpolate(chroma, (height, width), mode="bicubic")
+    luma = torch.from_numpy(gray)[None, None].float() / 255
+    rgb = color.merge(luma, chroma).clamp(0, 1) * 255
+    return rgb[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
+
+
+def cell(picture: np.ndarray, label: str) -> np.ndarray:
+    """A picture with its label above: (h, w) or (h, w, 3) uint8 -> (h + LABEL_HEIGHT, w, 3)."""
+    image = Image.fromarray(picture).convert("RGB")
+    framed = Image.new("RGB", (image.width, image.height + LABEL_HEIGHT))
+    framed.paste(image, (0, LABEL_HEIGHT))
+    ImageDraw.Draw(framed).text((6, 3), label, "white", ImageFont.load_default(14))
+    return np.asarray(framed)
+
+
+def clock(seconds: float) -> str:
+    """Such as 00:01:30.50."""
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes) // 60:02d}:{int(minutes) % 60:02d}:{rest:05.2f}"
