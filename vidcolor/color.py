@@ -1,7 +1,7 @@
 """Colour arithmetic: tensors in, tensors out.
 
 Chroma is (Cb, Cr) of ITU-R BT.601, float in [-0.5, 0.5], shape (B, 2, H, W); 0 is gray. Luma is
-(B, 1, H, W); RGB is (B, 3, H, W), both in [0, 1] unless said otherwise.
+(B, 1, H, W), RGB is (B, 3, H, W), both float in [0, 1] unless said otherwise.
 """
 
 import math
@@ -10,24 +10,22 @@ import torch
 from torch import Tensor
 
 RED_AND_BLUE = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722), "bt2020": (0.2627, 0.0593)}
-"""Weights of red and blue in the luma of each matrix (ITU-R BT.601-7, BT.709-6, BT.2020-2)."""
+"""What red and blue weigh in the luma of each matrix (ITU-R BT.601-7, BT.709-6, BT.2020-2)."""
 
 
 def rgb_to_luma(rgb: Tensor) -> Tensor:
     """RGB (B, 3, H, W) -> BT.601 luma (B, 1, H, W), in the same range."""
-    red, green, blue = rgb.split(1, dim=1)
-    return 0.299 * red + 0.587 * green + 0.114 * blue
+    return _mix(_luma_weights("bt601")[None], rgb)
 
 
 def rgb_to_chroma(rgb: Tensor) -> Tensor:
     """RGB (B, 3, H, W) in [0, 1] -> chroma (B, 2, H, W)."""
-    luma = rgb_to_luma(rgb)
-    return torch.cat([(rgb[:, 2:] - luma) / 1.772, (rgb[:, :1] - luma) / 1.402], dim=1)
+    return _mix(_chroma_from_rgb("bt601"), rgb)
 
 
 def merge(luma: Tensor, chroma: Tensor) -> Tensor:
-    """luma (B, 1, H, W) in [0, 1], chroma (B, 2, H, W) -> RGB (B, 3, H, W), clamped to [0, 1]."""
-    return (luma + _offsets(chroma, "bt601")).clamp(0, 1)
+    """luma (B, 1, H, W), chroma (B, 2, H, W) -> RGB (B, 3, H, W), clamped to [0, 1]."""
+    return (luma + _mix(_rgb_from_chroma("bt601"), chroma)).clamp(0, 1)
 
 
 def trim(chroma: Tensor, saturation: float, hue_degrees: float) -> Tensor:
@@ -36,16 +34,91 @@ def trim(chroma: Tensor, saturation: float, hue_degrees: float) -> Tensor:
         return chroma
     angle = math.radians(hue_degrees)
     cos, sin = saturation * math.cos(angle), saturation * math.sin(angle)
-    return _mix(chroma, [[cos, -sin], [sin, cos]]).clamp(-0.5, 0.5)
+    return _mix(torch.tensor([[cos, -sin], [sin, cos]]), chroma).clamp(-0.5, 0.5)
 
 
 def between_matrices(chroma: Tensor, target: str) -> Tensor:
-    """Express chroma in another matrix of `RED_AND_BLUE`, for luma that is in that one already.
+    """Express chroma (B, 2, H, W) in another matrix, one of `RED_AND_BLUE`.
 
-    The colour's offset from gray stays the same in RGB, up to the brightness that its zero BT.601
-    luma has in the other matrix. The result may leave [-0.5, 0.5] a little.
+    The same RGB offset from gray, in the colour differences of `target`; luma is not needed, as
+    it cancels. Some very saturated colours leave [-0.5, 0.5].
     """
     if target == "bt601":
         return chroma
-    cb, cr = _between(1.0, 0.0, target), _between(0.0, 1.0, target)
-    return _mix(chroma, [[cb[0], cr[0]], [cb[1], cr[1]]])
+    return _mix(_chroma_from_rgb(target) @ _rgb_from_chroma("bt601"), chroma)
+
+
+def to_codes(chroma: Tensor, full_range: bool) -> Tensor:
+    """Chroma -> the uint8 code values of video planes: 16 to 240, or 0 to 255 if `full_range`."""
+    scale, low, high = (255, 0, 255) if full_range else (224, 16, 240)
+    return (128 + scale * chroma).round().clamp(low, high).to(torch.uint8)
+
+
+# DeOldify's 8-bit arithmetic, which is OpenCV's YUV in whole numbers of 1/2^14. All of it stays
+# below 2^24, so that float32 holds it exactly and a luma that is deeper than 8 bits fits in.
+
+_YUV_PER_CHROMA = 255 * torch.tensor([1.772 * 8061, 1.402 * 14369]) / 2**14
+"""(2,): how many of OpenCV's levels of U and V make the whole range of Cb and Cr."""
+
+
+def opencv_luma(rgb: Tensor) -> Tensor:
+    """RGB (B, 3, H, W) in 0 to 255 -> Y (B, 1, H, W), float32 of the same range, not rounded."""
+    return _mix(torch.tensor([[4899.0, 9617.0, 1868.0]]), rgb.float()) / 2**14
+
+
+def opencv_uv(rgb: Tensor) -> Tensor:
+    """RGB (B, 3, H, W) of whole numbers in 0 to 255 -> (U, V) without their offset of 128.
+
+    (B, 2, H, W) float32, whole numbers in -128 to 127.
+    """
+    luma = half_up(opencv_luma(rgb))
+    blue, red = rgb[:, 2:].float() - luma, rgb[:, :1].float() - luma
+    uv = torch.cat([8061 * blue, 14369 * red], dim=1) / 2**14
+    return half_up(uv).clamp(-128, 127)
+
+
+def opencv_merge(luma: Tensor, uv: Tensor) -> Tensor:
+    """Y (B, 1, H, W) in 0 to 255 and (U, V) as of `opencv_uv` -> RGB, float32, neither rounded
+    nor clamped. Rounded half up it is OpenCV's result wherever `luma` is a whole number.
+    """
+    return (
+        luma + _mix(torch.tensor([[0.0, 18678.0], [-6472.0, -9519.0], [33292.0, 0.0]]), uv) / 2**14
+    )
+
+
+def trim_uv(uv: Tensor, saturation: float, hue_degrees: float) -> Tensor:
+    """`trim` for (U, V) as of `opencv_uv`."""
+    if saturation == 1 and hue_degrees == 0:
+        return uv
+    scale = _YUV_PER_CHROMA[:, None, None]
+    return trim(uv / scale, saturation, hue_degrees) * scale
+
+
+def half_up(x: Tensor) -> Tensor:
+    """Round to whole numbers, halves upwards."""
+    return (x + 0.5).floor()
+
+
+def _luma_weights(matrix: str) -> Tensor:
+    """(3,): the weights of red, green and blue."""
+    red, blue = RED_AND_BLUE[matrix]
+    return torch.tensor([red, 1 - red - blue, blue])
+
+
+def _chroma_from_rgb(matrix: str) -> Tensor:
+    """(2, 3): Cb = (B - Y) / (2 - 2 Kb) and Cr = (R - Y) / (2 - 2 Kr), as a map of RGB."""
+    luma = _luma_weights(matrix)
+    red, _, blue = torch.eye(3)
+    return torch.stack([(blue - luma) / (2 - 2 * luma[2]), (red - luma) / (2 - 2 * luma[0])])
+
+
+def _rgb_from_chroma(matrix: str) -> Tensor:
+    """(3, 2): the offset from gray, whose luma is 0, that chroma stands for."""
+    red, green, blue = _luma_weights(matrix).tolist()
+    per_cb, per_cr = 2 - 2 * blue, 2 - 2 * red
+    return torch.tensor([[0, per_cr], [-blue * per_cb / green, -red * per_cr / green], [per_cb, 0]])
+
+
+def _mix(matrix: Tensor, planes: Tensor) -> Tensor:
+    """Apply a matrix (M, N) to the planes (B, N, H, W) of each pixel -> (B, M, H, W)."""
+    return torch.einsum("mn,bnhw->bmhw", matrix.to(planes), planes)
