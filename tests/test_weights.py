@@ -63,6 +63,15 @@ def test_every_published_model_can_be_fetched_and_checked() -> None:
         assert re.search("/resolve/[0-9a-f]{40}/", model.mirrors[0]), "a pinned revision first"
 
 
+def test_model_cards_say_what_the_catalog_says() -> None:
+    cards = (Path(__file__).parents[1] / "weights" / "README.md").read_text(encoding="utf-8")
+    for model in MODELS.values():
+        assert model.file in cards
+        assert model.sha256 is None or model.sha256 in cards
+        assert model.size is None or f"{model.size:,} bytes" in cards
+        assert all(f"<{url}>" in cards for url in model.mirrors)
+
+
 def test_the_user_s_folders_come_first(
     machine: Path, video: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
