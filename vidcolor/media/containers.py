@@ -1,0 +1,150 @@
+"""What goes into which container, and the defaults that play everywhere."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from vidcolor.errors import MediaError
+from vidcolor.media.pixels import PixelFormat, pixel_format, planar_name
+from vidcolor.media.probe import Film
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncodeSettings:
+    """How the picture is encoded; None is the default for the film and its container."""
+
+    codec: str | None = None
+    """ffmpeg's name of an encoder, for example libx264, libx265, h264_nvenc, ffv1."""
+    crf: int | None = None
+    """Constant quality in the encoder's own scale; lower is better and larger."""
+    preset: str | None = None
+    """The encoder's name for how much time it may take."""
+    pix_fmt: str | None = None
+    """ffmpeg's name of the pixel format."""
+    compare: bool = False
+    """Put the source beside the colored picture, at double width."""
+
+
+MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+"""ffmpeg's muxer for every suffix that a colored film can have."""
+
+DEFAULT_CRF = {
+    "libx264": 17,
+    "libx265": 18,
+    "libvpx-vp9": 24,
+    "libsvtav1": 24,
+    "libaom-av1": 24,
+}
+DEFAULT_PRESET = {"libx264": "medium", "libx265": "medium"}
+
+KEEPS_SUBSAMPLING = re.compile("ffv1|prores|dnxhd|utvideo|huffyuv|magicyuv")
+"""Lossless and intermediate codecs, for which the source's own chroma size is kept."""
+
+KEEPS_ODD_SIZE = re.compile("ffv1|vp9|utvideo|huffyuv|magicyuv")
+
+_EXTRA_OPTIONS: dict[str, dict[str, Any]] = {
+    "libx265": {"x265-params": "log-level=error"},
+    "libvpx-vp9": {"b:v": 0, "row-mt": 1, "cpu-used": 3},
+    "libaom-av1": {"b:v": 0, "row-mt": 1, "cpu-used": 6},
+    "ffv1": {"level": 3, "slicecrc": 1, "g": 1},
+}
+_QUALITY_OPTIONS = {
+    "lib(x264|x265|vpx-vp9|svtav1|aom-av1)": "crf",
+    ".*_nvenc": "cq",
+    ".*_qsv": "global_quality",
+    ".*_videotoolbox": "q:v",
+    "librav1e": "qp",
+}
+
+
+def default_suffix(film: Film) -> str:
+    """The source's own suffix if a colored film can have it, else ".mkv", which holds it all."""
+    suffix = film.path.suffix.lower()
+    return suffix if suffix in MUXERS else ".mkv"
+
+
+def muxer(suffix: str) -> str:
+    """ffmpeg's name of the muxer. Raises MediaError for a suffix that is not offered."""
+    try:
+        return MUXERS[suffix.lower()]
+    except KeyError:
+        known = ", ".join(MUXERS)
+        raise MediaError(f'cannot write a "{suffix}" film; choose one of {known}') from None
+
+
+def complete(film: Film, settings: EncodeSettings, suffix: str = ".mkv") -> EncodeSettings:
+    """`settings` with codec, crf, preset and pix_fmt filled in (None where there is none)."""
+    codec = settings.codec or _default_codec(film, suffix)
+    return replace(
+        settings,
+        codec=codec,
+        crf=DEFAULT_CRF.get(codec) if settings.crf is None else settings.crf,
+        preset=settings.preset or DEFAULT_PRESET.get(codec),
+        pix_fmt=settings.pix_fmt or _default_pixel_format(film, codec),
+    )
+
+
+def _default_codec(film: Film, suffix: str) -> str:
+    if suffix.lower() == ".webm":
+        return "libvpx-vp9"
+    return "libx264" if film.bit_depth == 8 else "libx265"
+
+
+def _default_pixel_format(film: Film, codec: str) -> str:
+    source = pixel_format(film.pixel_format)
+    if not KEEPS_SUBSAMPLING.match(codec):
+        # 12 bits are the most that the usual encoders take, and nothing lies between 8 and 10.
+        depth = 8 if source.depth == 8 else 10 if source.depth <= 10 else 12
+        return _semi_planar(codec, depth) or planar_name((1, 1), depth)
+    subsampling = source.subsampling or (1, 1)
+    if codec.startswith("prores"):
+        return planar_name((0, 0) if subsampling == (0, 0) else (1, 0), 10)
+    if codec == "dnxhd":
+        return planar_name((1, 0), 8 if source.depth == 8 else 10)
+    return planar_name(subsampling, source.depth)
+
+
+def _semi_planar(codec: str, depth: int) -> str | None:
+    """Hardware encoders want more than 8 bits with interleaved chroma."""
+    return "p010le" if depth > 8 and codec.endswith(("_nvenc", "_qsv", "_videotoolbox")) else None
+
+
+def merged_format(settings: EncodeSettings) -> PixelFormat:
+    """The planes that are merged before encoding. Raises MediaError when it is not YUV."""
+    assert settings.pix_fmt is not None
+    try:
+        merged = pixel_format(settings.pix_fmt)
+    except ValueError:
+        merged = None
+    if merged is None or merged.rgb or merged.subsampling is None:
+        raise MediaError(f"{settings.pix_fmt} is no YUV pixel format; choose one like yuv420p")
+    return merged
+
+
+def encoder_options(settings: EncodeSettings) -> dict[str, Any]:
+    """ffmpeg's output options for completed `settings`.
+
+    Raises MediaError for an encoder that has no setting for its quality.
+    """
+    codec = settings.codec
+    assert codec is not None
+    options: dict[str, Any] = {"c:v": codec, **_EXTRA_OPTIONS.get(codec, {})}
+    if codec == "dnxhd":
+        options["profile:v"] = "dnxhr_hq" if settings.pix_fmt == "yuv422p" else "dnxhr_hqx"
+    if settings.crf is not None:
+        options[_quality_option(codec)] = settings.crf
+    if settings.preset is not None:
+        options["preset"] = settings.preset
+    return options
+
+
+def _quality_option(codec: str) -> str:
+    for pattern, option in _QUALITY_OPTIONS.items():
+        if re.fullmatch(pattern, codec):
+            return option
+    raise MediaError(f"{codec} has no constant quality; leave --crf out")
+
+
+def piece_muxer(codec: str) -> str:
+    """The container of a piece: exact timestamps, and a start that the joining can read."""
+    return "mp4" if re.search("264|265|hevc|vp9|av1|mpeg4", codec) else "mov"

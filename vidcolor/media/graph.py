@@ -1,0 +1,88 @@
+"""The part of the filter graph that reading and writing share: a film's own luma.
+
+Both processes decode the same file in the same way, so that their frames pair by timestamp.
+"""
+
+from fractions import Fraction
+from typing import Any
+
+import ffmpeg
+
+from vidcolor.media.pixels import pixel_format
+from vidcolor.media.probe import Film
+from vidcolor.media.process import file_url
+
+SEEK_MARGIN = 10.0
+"""Seconds to start early, so that a keyframe lies before the first frame that is wanted."""
+
+
+def source(
+    film: Film, *, start: float | None = None, shift_to_zero: Fraction | None = None
+) -> Any:
+    """`film` as an input of ffmpeg.
+
+    start: open it some seconds before this time of the film.
+    shift_to_zero: open it at this timestamp, in seconds, and make that zero.
+    """
+    seek: dict[str, Any] = {}
+    if start is not None and start > SEEK_MARGIN:
+        at = (film.start or 0.0) + start - SEEK_MARGIN
+        seek = {"noaccurate_seek": None, "seek_timestamp": 1, "ss": f"{at:.6f}"}
+    elif shift_to_zero:
+        at = float(shift_to_zero)
+        seek = {"seek_timestamp": 1, "ss": f"{at:.6f}", "itsoffset": f"{-at:.6f}"}
+    return ffmpeg.input(
+        file_url(film.path),
+        f=film.container,
+        protocol_whitelist="file,pipe",
+        reinit_filter=0,  # a change of size is left to the scale filter; the graph goes on
+        **seek,
+    )
+
+
+def time_base(film: Film) -> str:
+    return f"{film.time_base.numerator}:{film.time_base.denominator}"
+
+
+def color_range(film: Film) -> str:
+    return "full" if film.full_range else "limited"
+
+
+def luma(film: Film, stream: Any, *, start: float | None = None, end: float | None = None) -> Any:
+    """The luma plane of `stream` at full size and depth, in code values, as a gray picture.
+
+    start, end: keep only the frames with start <= time < end, in seconds of the film.
+    """
+    # The range is named on both sides of every scale: left out, some versions expand it.
+    size = {"w": film.width, "h": film.height}
+    pixels = pixel_format(film.pixel_format)
+    if pixels.rgb:
+        flags = "bicubic+accurate_rnd+full_chroma_inp"
+        picture = stream.filter(
+            "scale", **size, flags=flags, out_range="limited", out_color_matrix=film.matrix
+        )
+    else:
+        same = color_range(film)
+        picture = stream.filter("scale", **size, flags="bicubic", in_range=same, out_range=same)
+    name = film.pixel_format if film.pixel_format.startswith("yuvj") else pixels.planar
+    picture = picture.filter("format", name).filter("settb", time_base(film).replace(":", "/"))
+    if start is not None or end is not None:
+        picture = picture.filter("trim", **_stretch(film, start, end))
+    return picture.filter("extractplanes", "y").filter("setsar", 1)
+
+
+def _stretch(film: Film, start: float | None, end: float | None) -> dict[str, int]:
+    stretch = {}
+    if start is not None:
+        stretch["start_pts"] = pts_at(film, start)
+    if end is not None:
+        stretch["end_pts"] = pts_at(film, end)
+    return stretch
+
+
+def pts_at(film: Film, seconds: float) -> int:
+    """The first timestamp that is not before `seconds` of the film."""
+    begin = round((film.start or 0.0) / film.time_base)
+    # Rounded first, so that 1.2 s is frame 30 at 25 fps although 1.2 is no binary fraction.
+    offset = -(-round(seconds / film.time_base * 1000) // 1000)
+    return begin + offset

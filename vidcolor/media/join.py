@@ -1,0 +1,119 @@
+"""From finished pieces and the source's other streams to the colored film."""
+
+import subprocess
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import ffmpeg
+
+from vidcolor.media import graph
+from vidcolor.media.carry import Carried, carried_streams, codec_options
+from vidcolor.media.containers import muxer
+from vidcolor.media.probe import Film
+from vidcolor.media.process import file_url, run
+from vidcolor.media.publish import published
+from vidcolor.media.write import Piece, color_tags
+
+FINEST_TIMESCALE = 1_000_000
+"""Ticks per second that every player of MP4 takes."""
+
+
+def join(
+    film: Film,
+    pieces: Sequence[Piece],
+    target: Path,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+) -> list[str]:
+    """Put the pieces one after the other, with the film's sound, subtitles, chapters and metadata.
+
+    Nothing is encoded again. `target` appears when it is complete.
+    pieces: in the order of time, all in one folder.
+    start, end: seconds of the film, if the pieces are only that stretch of it; sound and subtitles
+    are cut to it, and the result starts at zero.
+    Returns one warning for each stream that the container cannot hold as it is.
+    Raises MediaError when the film cannot be written.
+    """
+    carried, warnings = carried_streams(film, muxer(target.suffix))
+    first = pieces[0].first_pts * film.time_base
+    trial = start is not None or end is not None
+    options = _target_options(film, pieces[0], target)
+    if end is not None:
+        options["t"] = _seconds(graph.pts_at(film, end) * film.time_base - first)
+    picture = ffmpeg.input(
+        "pipe:0",
+        f="concat",
+        safe=0,
+        protocol_whitelist="file,pipe",
+        itsoffset=_seconds(Fraction(0) if trial else first),
+    )
+    source = graph.source(film, shift_to_zero=first if trial else None)
+    with published(target) as unfinished:
+        command = ffmpeg.output(
+            picture["v:0"],
+            # A map that matches nothing keeps a source of metadata alone among the inputs.
+            *([source[str(each.stream.index)] for each in carried] or [source["d:99?"]]),
+            file_url(unfinished),
+            **options,
+            **codec_options(carried, first=1),
+        )
+        folder = pieces[0].path.absolute().parent
+        with run(command, f"write {target}", stdin=subprocess.PIPE, cwd=folder) as process:
+            process.send(_playlist(film, pieces).encode())
+            process.finish()
+    return warnings
+
+
+def _target_options(film: Film, piece: Piece, target: Path) -> dict[str, Any]:
+    """Everything about the target that does not depend on the carried streams."""
+    options: dict[str, Any] = {
+        "f": muxer(target.suffix),
+        "c:0": "copy",
+        "map_metadata": 1,
+        "map_chapters": 1,
+        "strict": "experimental",
+        # Tags that the codec does not carry itself would be lost on the way through the piece.
+        **{f"{option}:0": value for option, value in color_tags(film).items()},
+    }
+    labels = film.streams[film.video_index].labels
+    if labels:
+        options["metadata:s:0"] = [f"{key}={value}" for key, value in labels]
+    if options["f"] == "matroska":
+        # Left alone, older versions move every stream when the sound starts before zero.
+        options["avoid_negative_ts"] = "disabled"
+    if options["f"] in ("mp4", "mov"):
+        options["movflags"] = "+faststart"
+        if film.time_base.denominator <= FINEST_TIMESCALE:
+            options["movie_timescale"] = film.time_base.denominator
+            options["video_track_timescale"] = film.time_base.denominator
+        if _codec(piece) == "hevc":
+            options["tag:0"] = "hvc1"  # without it Apple's players show nothing
+    return options
+
+
+def _codec(piece: Piece) -> str:
+    with av.open(str(piece.path)) as container:
+        return container.streams.video[0].codec_context.name
+
+
+def _playlist(film: Film, pieces: Sequence[Piece]) -> str:
+    """The pieces for ffmpeg's concat demuxer, each lasting until the next one starts.
+
+    Durations are differences of rounded starts, so that rounding does not add up.
+    """
+    starts = [round(piece.first_pts * film.time_base * 1_000_000) for piece in pieces]
+    lines = ["ffconcat version 1.0"]
+    for number, piece in enumerate(pieces):
+        name = piece.path.name.replace("'", r"'\''")
+        lines.append(f"file 'file:{name}'")
+        if number + 1 < len(pieces) and starts[number + 1] > starts[number]:
+            lines.append(f"duration {starts[number + 1] - starts[number]}us")
+    return "\n".join(lines) + "\n"
+
+
+def _seconds(time: Fraction) -> str:
+    return f"{float(time):.6f}"

@@ -1,0 +1,217 @@
+"""What a film is made of."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from vidcolor.errors import MediaError
+from vidcolor.media.pixels import pixel_format
+
+PACKETS_TO_TRY = 500
+"""So many video packets may fail to decode before a film counts as unreadable."""
+
+_MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
+_LABELS = ("language", "title", "timecode", "reel_name")
+_UNKNOWN_TAGS = (None, 0, 2, 3)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One stream of a film's container."""
+
+    index: int
+    kind: str
+    """"video", "audio", "subtitle", "data" or "attachment"."""
+    codec: str | None
+    language: str | None
+    attached_picture: bool
+    """A cover, not a film."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """Those tags that still hold for a stream that was encoded again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Film:
+    """A film's picture stream and what comes with it. Sizes are upright: after rotation."""
+
+    path: Path
+    container: str
+    """ffmpeg's name of the demuxer, for example "mov" or "matroska"."""
+    width: int
+    height: int
+    rotation: int
+    """Degrees, counterclockwise, that players turn the stored picture by."""
+    sample_aspect: Fraction
+    """Width of a sample over its height."""
+    frame_rate: Fraction | None
+    time_base: Fraction
+    """Unit of the frames' timestamps, in seconds."""
+    start: float | None
+    """First timestamp of the picture, in seconds."""
+    duration: float | None
+    """Seconds."""
+    frame_count: int | None
+    """An estimate, for progress only."""
+    codec: str
+    pixel_format: str
+    bit_depth: int
+    full_range: bool
+    """Whether luma uses all code values; RGB counts as limited, which it is converted to."""
+    matrix: str
+    """"bt601", "bt709" or "bt2020": as tagged or, untagged, what players assume."""
+    color_space: int | None
+    """Matrix, primaries and transfer as tagged: code points of ITU-T H.273, None when unknown."""
+    color_primaries: int | None
+    color_transfer: int | None
+    interlaced: bool
+    video_index: int
+    streams: tuple[Stream, ...]
+
+
+def probe(path: Path) -> Film:
+    """Look at a film and decode its first frame.
+
+    Raises MediaError when there is no film that can be read, saying what is there instead.
+    """
+    _check_file(path)
+    try:
+        # Through a file object, and no protocol allowed: a playlist cannot reach other files.
+        with path.open("rb") as file, av.open(file, options={"protocol_whitelist": "none"}) as container:
+            return _describe(path, container)
+    except PermissionError as error:
+        raise MediaError(f"{path} may not be read; check its permissions") from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MediaError(
+            f"{path} is not a film that ffmpeg can read ({reason}); "
+            "if it was cut short, copy or download it again"
+        ) from error
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise MediaError(f"{path} does not exist; check the name")
+    if path.is_dir():
+        raise MediaError(f"{path} is a folder, not a film; name the film inside it")
+    if path.is_file() and path.stat().st_size == 0:
+        raise MediaError(f"{path} is empty; copy or download it again")
+
+
+def _describe(path: Path, container: InputContainer) -> Film:
+    streams = tuple(_stream(stream) for stream in container.streams)
+    video = _picture(path, container, streams)
+    frame = _first_frame(path, container, video)
+    pixels = pixel_format(frame.format.name)
+    tag = video.codec_context
+    rotation = int(frame.rotation)
+    sideways = rotation % 180 == 90
+    width, height = (frame.height, frame.width) if sideways else (frame.width, frame.height)
+    aspect = video.sample_aspect_ratio or Fraction(1)
+    color_space = _known(frame.colorspace, tag.colorspace)
+    if pixels.rgb or color_space not in _MATRICES:
+        color_space = None
+    time_base = video.time_base
+    if time_base is None:
+        raise MediaError(f"{path} has no time base; remux it with ffmpeg first")
+    frame_rate = video.average_rate or video.guessed_rate or None
+    duration = _duration(container, video)
+    return Film(
+        path=path,
+        container=container.format.name.split(",")[0],
+        width=width,
+        height=height,
+        rotation=rotation,
+        sample_aspect=1 / aspect if sideways else aspect,
+        frame_rate=frame_rate,
+        time_base=time_base,
+        start=None if video.start_time is None else float(video.start_time * time_base),
+        duration=duration,
+        frame_count=video.frames or (round(duration * frame_rate) if duration and frame_rate else None),
+        codec=tag.name,
+        pixel_format=frame.format.name,
+        bit_depth=pixels.depth,
+        full_range=_full_range(frame, video),
+        matrix=_MATRICES.get(color_space or 2) or ("bt709" if height >= 720 else "bt601"),
+        color_space=color_space,
+        color_primaries=_known(frame.color_primaries, tag.color_primaries),
+        color_transfer=_known(frame.color_trc, tag.color_trc),
+        interlaced=bool(frame.interlaced_frame),
+        video_index=video.index,
+        streams=streams,
+    )
+
+
+def _stream(stream: av.stream.Stream) -> Stream:
+    codec = stream.codec_context
+    return Stream(
+        index=stream.index,
+        kind=stream.type,
+        codec=codec.name if codec else None,
+        language=stream.language,
+        attached_picture=bool(stream.disposition & av.stream.Disposition.attached_pic),
+        labels=tuple((key, stream.metadata[key]) for key in _LABELS if key in stream.metadata),
+    )
+
+
+def _picture(path: Path, container: InputContainer, streams: tuple[Stream, ...]) -> VideoStream:
+    """The first video stream that is not a cover."""
+    if container.format.name.endswith("_pipe") or container.format.name.startswith("image2"):
+        raise MediaError(f"{path} is a still image, not a film; name it with an image's suffix")
+    kinds = {stream.kind for stream in streams if not stream.attached_picture}
+    for stream in container.streams.video:
+        if not streams[stream.index].attached_picture and stream.codec_context is not None:
+            return stream
+    if "video" in kinds:
+        raise MediaError(f"{path} is in a video format that cannot be decoded; convert it first")
+    if container.streams.video:
+        raise MediaError(f"{path} has only a cover picture, no film; nothing to color")
+    if "audio" in kinds:
+        raise MediaError(f"{path} has only sound, no picture; nothing to color")
+    raise MediaError(f"{path} has no video stream; nothing to color")
+
+
+def _first_frame(path: Path, container: InputContainer, video: VideoStream) -> VideoFrame:
+    """The first frame that can be decoded; damaged packets before it are passed over."""
+    tried = 0
+    for packet in container.demux(video):
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            frames = []
+        for frame in frames:
+            if isinstance(frame, VideoFrame):
+                return frame
+        tried += 1
+        if tried >= PACKETS_TO_TRY:
+            break
+    raise MediaError(f"no frame of {path} can be decoded; it is damaged, copy or download it again")
+
+
+def _duration(container: InputContainer, video: VideoStream) -> float | None:
+    if video.duration and video.time_base:
+        return float(video.duration * video.time_base)
+    return container.duration / 1_000_000 if container.duration else None
+
+
+def _full_range(frame: VideoFrame, video: VideoStream) -> bool:
+    pixels = pixel_format(frame.format.name)
+    if pixels.rgb:
+        return False
+    if frame.format.name.startswith("yuvj"):
+        return True
+    value = int(frame.color_range) or int(video.codec_context.color_range)
+    # Untagged gray is full range by ffmpeg's convention, untagged YUV limited.
+    return value == 2 or (value == 0 and pixels.subsampling is None)
+
+
+def _known(*tags: int | None) -> int | None:
+    for tag in tags:
+        if tag not in _UNKNOWN_TAGS:
+            return int(tag)  # type: ignore[arg-type]
+    return None

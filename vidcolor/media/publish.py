@@ -1,0 +1,33 @@
+"""Files that appear under their final name when they are complete, and only then."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vidcolor.errors import MediaError
+
+
+@contextmanager
+def published(target: Path) -> Iterator[Path]:
+    """A temporary path beside `target`, with its suffix, that is renamed to it on success.
+
+    Raises MediaError when the folder cannot be written.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".vidcolor-", dir=target.parent))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise MediaError(
+            f"cannot write in {target.parent} ({reason}); choose another folder with --output"
+        ) from error
+    try:
+        unfinished = folder / f"film{target.suffix}"
+        yield unfinished
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(unfinished, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,127 @@
+"""A film's luma, small, frame by frame."""
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from queue import SimpleQueue
+from typing import IO, Any, NamedTuple
+
+import ffmpeg
+import numpy as np
+
+from vidcolor.errors import MediaError
+from vidcolor.media import graph
+from vidcolor.media.probe import Film
+from vidcolor.media.process import Process, run
+
+PIPE_SIZE = 1 << 20
+
+
+class LumaFrame(NamedTuple):
+    """One frame as the generator sees it."""
+
+    pts: int
+    """Timestamp in units of the film's time base."""
+    pixels: np.ndarray
+    """(h, w) uint8; 0 is black and 255 white, whatever the film's own range."""
+    cut_score: float
+    """How much the picture changed against the frame before, 0 to 100; a cut is 10 or more."""
+
+
+class _Stamp(NamedTuple):
+    pts: int
+    cut_score: float
+
+
+@contextmanager
+def read_luma(
+    film: Film, size: tuple[int, int], *, start: float | None = None, end: float | None = None
+) -> Iterator[Iterator[LumaFrame]]:
+    """Decode `film` and yield its luma at `size` (width, height).
+
+    start, end: read only the frames with start <= time < end, in seconds from the film's start.
+    The iterator may be left early. It raises MediaError when no frame can be decoded.
+    """
+    receive, send = os.pipe()
+    stamps: SimpleQueue[_Stamp | None] = SimpleQueue()
+    with os.fdopen(receive, "rb") as metadata, os.fdopen(send, "wb") as sender:
+        command = _command(film, size, start, end, send)
+        pipes = {"stdout": subprocess.PIPE, "pipesize": PIPE_SIZE, "pass_fds": (send,)}
+        with run(command, f"read {film.path}", **pipes) as process:
+            sender.close()  # so that the pipe ends when ffmpeg does
+            drain = threading.Thread(target=_read_stamps, args=(metadata, stamps), daemon=True)
+            drain.start()
+            try:
+                yield _frames(film, process, size, stamps)
+            finally:
+                process.stop()
+                drain.join()
+
+
+def _command(
+    film: Film, size: tuple[int, int], start: float | None, end: float | None, metadata: int
+) -> Any:
+    width, height = size
+    video = graph.source(film, start=start)[str(film.video_index)]
+    small = (
+        graph.luma(film, video, start=start, end=end)
+        .filter("scale", width, height, flags="area", in_range="full", out_range="full")
+        .filter("format", "gray")
+        .filter("scdet", t=10)
+        .filter("metadata", mode="print", direct=1, file=f"pipe:{metadata}")
+    )
+    return ffmpeg.output(
+        small,
+        "pipe:1",
+        f="rawvideo",
+        pix_fmt="gray",
+        fps_mode="passthrough",
+        enc_time_base=graph.time_base(film),
+    )
+
+
+def _frames(
+    film: Film, process: Process, size: tuple[int, int], stamps: SimpleQueue[_Stamp | None]
+) -> Iterator[LumaFrame]:
+    width, height = size
+    count = 0
+    while True:
+        pixels = np.empty((height, width), np.uint8)
+        if process.stdout.readinto(pixels.data) < pixels.size:  # type: ignore[attr-defined]
+            break
+        stamp = stamps.get()
+        if stamp is None:
+            raise process.failure()
+        if not film.full_range:
+            pixels = _full_range()[pixels]
+        yield LumaFrame(stamp.pts, pixels, stamp.cut_score)
+        count += 1
+    process.finish()
+    if count == 0:
+        raise MediaError(f"no frame of {film.path} can be decoded in the stretch that was asked for")
+
+
+@lru_cache
+def _full_range() -> np.ndarray:
+    """(256,) uint8: limited code values 16..235 spread over 0..255."""
+    spread = (np.arange(256) - 16) * (255 / 219)
+    return spread.round().clip(0, 255).astype(np.uint8)
+
+
+def _read_stamps(metadata: IO[bytes], stamps: SimpleQueue[_Stamp | None]) -> None:
+    """Turn what the metadata filter prints into one stamp for each frame, then None.
+
+    frame:7    pts:3584    pts_time:0.28
+    lavfi.scd.mafd=0.431
+    lavfi.scd.score=0.027
+    """
+    pts = None
+    for line in metadata:
+        if line.startswith(b"frame:"):
+            pts = int(line.split(b"pts:", 1)[1].split()[0])
+        elif line.startswith(b"lavfi.scd.score=") and pts is not None:
+            stamps.put(_Stamp(pts, float(line.split(b"=", 1)[1])))
+    stamps.put(None)
