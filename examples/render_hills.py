@@ -4,7 +4,7 @@ Nothing is photographed: clouds, woods, trees and grass are heaps of shaded poin
 fractal noise, the lake mirrors what stands above it. Everything is painted once, on cut-outs wider
 than the frame; each frame slides them past the camera, the near ones faster.
 
-    python examples/render_hills.py [OUT.mp4]
+    python examples/render_hills.py [OUT.mp4]      (vidcolor must be installed)
 
 Lengths are in frame heights unless they are called pixels; rows count downwards.
 """
@@ -22,9 +22,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from imageio_ffmpeg import get_ffmpeg_exe as find_ffmpeg
 from numpy.random import Generator
 from numpy.typing import NDArray
+
+from vidcolor.media.binary import find_ffmpeg
 
 Array = NDArray[Any]
 Shape = tuple[int, int]
@@ -354,7 +355,7 @@ def write_film(path: Path, frames: Iterable[NDArray[np.uint8]], sound: Array) ->
             track.setsampwidth(2)
             track.setframerate(SAMPLE_RATE)
             track.writeframes((32767 * sound).astype("<i2").tobytes())
-        command = [find_ffmpeg(), "-v", "error", *source.split(), "-i", "pipe:0"]
+        command = [str(find_ffmpeg().path), "-v", "error", *source.split(), "-i", "pipe:0"]
         command += ["-i", str(track_path), "-vf", tags, *codecs.split()]
         command += ["-fflags", "+bitexact", "-movflags", "+faststart", str(film_path)]
         subprocess.run(command, input=b"".join(y + neutral for y in luma), check=True)
