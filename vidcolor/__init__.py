@@ -1,8 +1,31 @@
 """vidcolor turns black-and-white films into coloured ones."""
 
+import importlib
 import os
+from typing import TYPE_CHECKING
 
 # Threads that spin beside ffmpeg's are up to 15 times slower; torch reads this once, on import.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
+__all__ = ["Colorizer", "RenderSettings", "__version__", "colorize_film", "colorize_image"]
+
+if TYPE_CHECKING:
+    from vidcolor.colorizer import Colorizer
+    from vidcolor.film import colorize_film
+    from vidcolor.render import RenderSettings
+    from vidcolor.still import colorize_image
+
+_HOMES = {
+    "Colorizer": "vidcolor.colorizer",
+    "RenderSettings": "vidcolor.render",
+    "colorize_film": "vidcolor.film",
+    "colorize_image": "vidcolor.still",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import on first use: torch takes a second, which `vidcolor --help` need not wait for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'vidcolor' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

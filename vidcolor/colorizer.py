@@ -3,12 +3,13 @@
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vidcolor import color
 from vidcolor.device import choose_device, choose_precision, free_memory, is_out_of_memory
 from vidcolor.errors import DeviceError
-from vidcolor.models.lite import STRIDE
+from vidcolor.models.lite import STRIDE, Lite
+from vidcolor.models.unet import UNet
 from vidcolor.render import RENDER_FACTORS, RenderSettings
 
 DEFAULT_RENDER_FACTOR = {"deep": 35, "wide": 21, "lite": 16}
@@ -31,13 +32,13 @@ class Colorizer:
 
     def __init__(
         self,
-        generator: nn.Module,
+        generator: UNet | Lite,
         settings: RenderSettings | None = None,
         *,
         device: torch.device | str = "auto",
     ):
         self.settings = settings = settings or RenderSettings()
-        self.name = str(generator.name)
+        self.name = generator.name
         self.device = choose_device(str(device))
         self.dtype = choose_precision(settings.precision, self.device)
         self.generator = generator.eval().requires_grad_(False)

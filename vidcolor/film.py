@@ -1,13 +1,13 @@
 """One film, path to path: probe, decode, colour, encode, join, publish."""
 
 import itertools
-import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,11 +16,20 @@ from vidcolor import color
 from vidcolor.ahead import ahead
 from vidcolor.colorizer import Colorizer
 from vidcolor.errors import MediaError
-from vidcolor.media.containers import check_target
+from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.join import join
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.read import LumaFrame, read_luma
-from vidcolor.media.write import EncodeSettings, write_piece
+from vidcolor.media.write import Piece, write_piece
+
+
+class ChromaFrame(NamedTuple):
+    """One coloured frame on its way to the encoder."""
+
+    pts: int
+    """Timestamp in units of the film's time base."""
+    chroma: np.ndarray
+    """(2, h, w) uint8 code values of Cb and Cr."""
 
 
 @dataclass(frozen=True)
@@ -52,74 +61,65 @@ def colorize_film(
     of it. Raises MediaError (with the remedy) and DeviceError.
     """
     started = time.monotonic()
-    encode = encode or EncodeSettings()
     film = probe(source)
     refuse_source(source, target)
+    encode = complete(film, encode or EncodeSettings(), target.suffix)
     check_target(film, target, encode)
     total = expected_frames(film, start, end)
 
-    with tempfile.TemporaryDirectory(prefix=f".{target.stem[:40]}.", dir=target.parent) as folder:
-        piece = Path(folder) / "piece"
-        frames = color_piece(film, piece, colorizer, encode, start, end, on_frame, total)
-        if frames == 0:
-            raise MediaError(f"{source}: no frame could be decoded; is the film complete?")
-        whole = Path(folder) / f"whole{target.suffix}"
-        warnings = join(film, [piece], whole, start=start, end=end)
-        publish(whole, target)
-    return Report(target, frames, time.monotonic() - started, tuple(warnings))
+    with work_folder(target) as folder:
+        piece = color_piece(
+            film,
+            folder / "piece",
+            colorizer,
+            encode,
+            start=start,
+            end=end,
+            on_frame=lambda done: on_frame(done, total),
+        )
+        warnings = join(film, [piece], target, start=start, end=end)
+    return Report(target, piece.frames, time.monotonic() - started, tuple(warnings))
 
 
 def color_piece(
     film: Film,
-    piece: Path,
+    path: Path,
     colorizer: Colorizer,
     encode: EncodeSettings,
+    *,
     start: float | None,
     end: float | None,
-    on_frame: Callable[[int, int | None], None],
-    total: int | None,
-) -> int:
-    """Decode, colour and encode a stretch, three threads abreast; returns the number of frames."""
+    on_frame: Callable[[int], None],
+) -> Piece:
+    """Decode, colour and encode a stretch, three threads abreast."""
     size = colorizer.luma_size(film.width * film.sample_aspect, film.height)
-
-    def colored(batches: Iterable[list[LumaFrame]]) -> Iterator[tuple[list[int], np.ndarray]]:
-        for batch in batches:
-            luma = torch.from_numpy(np.stack([frame.pixels for frame in batch]))
-            yield [frame.pts for frame in batch], chroma_codes(colorizer, luma, film)
-
-    done = 0
     with read_luma(film, size, start=start, end=end) as frames:
-        stages = ahead(colored(ahead(in_batches(frames, colorizer))))
-        with closing(stages):
-            first = next(stages, None)
-            if first is None:
-                return 0
-            height, width = first[1].shape[-2:]
-            with write_piece(film, piece, (width, height), encode, start=start) as writer:
-                for all_pts, planes in itertools.chain((first,), stages):
-                    for pts, plane in zip(all_pts, planes, strict=True):
-                        writer.write(pts, plane)
-                        done += 1
-                        on_frame(done, total)
-    return done
-
-
-def chroma_codes(colorizer: Colorizer, luma: torch.Tensor, film: Film) -> np.ndarray:
-    """luma (B, h, w) uint8 -> (B, 2, h', w') uint8 code values in the film's matrix and range."""
-    chroma = color.between_matrices(colorizer.chroma(luma[:, None]), film.matrix)
-    return color.to_codes(chroma, film.full_range).numpy()
+        batches = ahead(in_batches(frames, colorizer))
+        with closing(ahead(color_batches(batches, colorizer, film))) as colored:
+            first = next(colored)
+            height, width = first[0].chroma.shape[1:]
+            with write_piece(film, path, (width, height), encode, start=start) as writer:
+                for frame in itertools.chain(first, itertools.chain.from_iterable(colored)):
+                    writer.write(frame.pts, frame.chroma)
+                    on_frame(writer.frames)
+    return writer.piece
 
 
 def in_batches(frames: Iterator[LumaFrame], colorizer: Colorizer) -> Iterator[list[LumaFrame]]:
-    """Group frames as the colorizer wants them at that moment; it may halve its batch."""
-    batch: list[LumaFrame] = []
-    for frame in frames:
-        batch.append(frame)
-        if len(batch) >= colorizer.batch_size:
-            yield batch
-            batch = []
-    if batch:
+    """Group frames as many at a time as the colorizer wants at that moment."""
+    while batch := list(itertools.islice(frames, colorizer.batch_size)):
         yield batch
+
+
+def color_batches(
+    batches: Iterator[list[LumaFrame]], colorizer: Colorizer, film: Film
+) -> Iterator[list[ChromaFrame]]:
+    """Luma to chroma, in the code values of the film's own matrix and range."""
+    for batch in batches:
+        luma = torch.from_numpy(np.stack([frame.pixels for frame in batch])[:, None])
+        chroma = color.between_matrices(colorizer.chroma(luma), film.matrix)
+        codes = color.to_codes(chroma, film.full_range).numpy()
+        yield [ChromaFrame(frame.pts, plane) for frame, plane in zip(batch, codes, strict=True)]
 
 
 def expected_frames(film: Film, start: float | None, end: float | None) -> int | None:
@@ -138,8 +138,14 @@ def refuse_source(source: Path, target: Path) -> None:
         raise MediaError(f"{target} is the source itself; give another --output")
 
 
-def publish(whole: Path, target: Path) -> None:
-    """Give a complete file its final name, safely on disk."""
-    with whole.open("r+b") as file:
-        os.fsync(file.fileno())
-    whole.replace(target)
+@contextmanager
+def work_folder(target: Path) -> Iterator[Path]:
+    """A hidden folder beside `target` for what is unfinished; it goes whatever happens."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix=".vidcolor-", dir=target.parent)
+    except OSError as error:
+        raise MediaError(
+            f"cannot write in {target.parent} ({error.strerror}); give another --output"
+        ) from error
+    with folder as name:
+        yield Path(name)

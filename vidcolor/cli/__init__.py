@@ -54,7 +54,7 @@ class Vidcolor(click.Group):
                 raise
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt as stop:
-            click.echo("vidcolor: stopped; nothing unfinished was left behind", err=True)
+            click.echo("vidcolor: stopped; no unfinished result was left behind", err=True)
             ctx.exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED)
 
 

@@ -1,0 +1,96 @@
+"""Folders: what goes where, what is skipped, what a failure stops."""
+
+from pathlib import Path
+
+import pytest
+
+from vidcolor.batch import Outcome, plan, run
+from vidcolor.errors import MediaError, VidcolorError
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Files that only have names."""
+    for name in ("a.mp4", "b.avi", "old/c.mkv", "old/d.JPG", "notes.txt", "a.color.mp4", ".e.mp4"):
+        path = tmp_path / "archive" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "archive"
+
+
+def targets(jobs):
+    return [job.target for job in jobs]
+
+
+def test_a_film_is_coloured_beside_itself():
+    assert targets(plan([Path("x/film.mp4")], None, recursive=False)) == [Path("x/film.color.mp4")]
+
+
+def test_a_container_that_is_not_written_becomes_mkv():
+    assert targets(plan([Path("film.avi")], None, recursive=False)) == [Path("film.color.mkv")]
+
+
+def test_a_still_keeps_its_format():
+    (job,) = plan([Path("photo.TIF")], None, recursive=False)
+    assert (job.kind, job.target) == ("still", Path("photo.color.TIF"))
+
+
+def test_a_folder_leaves_out_results_hidden_files_and_what_is_no_picture(archive):
+    jobs = plan([archive], None, recursive=False)
+    assert targets(jobs) == [archive / "a.color.mp4", archive / "b.color.mkv"]
+
+
+def test_recursive_mirrors_the_tree(archive):
+    jobs = plan([archive], Path("out"), recursive=True)
+    assert targets(jobs) == [
+        Path("out/a.color.mp4"),
+        Path("out/b.color.mkv"),
+        Path("out/old/c.color.mkv"),
+        Path("out/old/d.color.JPG"),
+    ]
+
+
+def test_sources_that_differ_in_suffix_alone_do_not_share_a_target():
+    jobs = plan([Path("a.avi"), Path("a.mkv")], None, recursive=False)
+    assert targets(jobs) == [Path("a.color.mkv"), Path("a.mkv.color.mkv")]
+
+
+def test_several_sources_need_a_folder(archive):
+    with pytest.raises(VidcolorError, match="name a folder"):
+        plan([archive], Path("one.mp4"), recursive=False)
+
+
+def test_an_empty_folder_says_so(tmp_path):
+    with pytest.raises(VidcolorError, match="--recursive"):
+        plan([tmp_path], None, recursive=False)
+
+
+def test_done_files_are_skipped_and_a_failure_does_not_stop_the_rest(archive):
+    jobs = plan([archive], None, recursive=True)  # a.color.mp4 exists
+
+    def work(job):
+        if job.source.name == "b.avi":
+            raise MediaError("b.avi is broken")
+        return Outcome(job, "done", 1)
+
+    outcomes = list(run(jobs, work, overwrite=False))
+    assert [outcome.status for outcome in outcomes] == ["skipped", "failed", "done", "done"]
+    assert outcomes[1].error == "b.avi is broken"
+
+
+def test_a_result_that_exists_is_refused_when_its_source_is_named(archive):
+    jobs = plan([archive / "a.mp4"], None, recursive=False)
+    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=False)
+    assert outcome.status == "failed"
+    assert "--overwrite" in str(outcome.error)
+    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=True)
+    assert outcome.status == "done"
+
+
+def test_a_missing_source():
+    (outcome,) = run(
+        plan([Path("nowhere.mp4")], None, recursive=False),
+        lambda job: Outcome(job, "done"),
+        overwrite=False,
+    )
+    assert "nowhere.mp4: no such file" in str(outcome.error)

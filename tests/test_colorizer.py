@@ -1,0 +1,107 @@
+"""The colorizer: shapes, batches, memory, settings."""
+
+import pytest
+import torch
+
+from vidcolor.colorizer import Colorizer
+from vidcolor.errors import DeviceError, VidcolorError
+from vidcolor.models.lite import Lite
+from vidcolor.render import RenderSettings
+
+
+@pytest.fixture
+def generator():
+    """A `lite` with random weights and a palette of random colours."""
+    torch.manual_seed(0)
+    lite = Lite().eval()
+    lite.palette.uniform_(-0.3, 0.3)
+    return lite
+
+
+def colorizer(generator, **settings):
+    return Colorizer(generator, RenderSettings(precision="fp32", **settings), device="cpu")
+
+
+def luma(frames, size=(96, 64)):
+    width, height = size
+    return torch.randint(0, 256, (frames, 1, height, width), dtype=torch.uint8)
+
+
+def test_luma_size_keeps_proportions_and_area(generator):
+    wide = colorizer(generator, render_factor=16).luma_size(1920, 1080)
+    assert wide == (352, 192)
+    assert colorizer(generator, render_factor=16).luma_size(64, 64) == (256, 256)
+
+
+def test_the_result_does_not_depend_on_the_batch_size(generator):
+    frames = luma(5)
+    whole = colorizer(generator, batch_size=5).chroma(frames)
+    single = colorizer(generator, batch_size=1).chroma(frames)
+    assert whole.shape == (5, 2, 16, 24)
+    torch.testing.assert_close(whole, single, atol=1e-5, rtol=0)
+
+
+def test_out_of_memory_halves_the_batch_and_loses_no_frame(generator, monkeypatch):
+    frames = luma(7)
+    expected = colorizer(generator, batch_size=7).chroma(frames)
+    small = colorizer(generator, batch_size=6)
+    forward = generator.forward
+
+    def cramped(batch):
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(batch)
+
+    monkeypatch.setattr(generator, "forward", cramped)
+    torch.testing.assert_close(small.chroma(frames), expected, atol=1e-5, rtol=0)
+    assert small.batch_size <= 2
+
+
+def test_a_frame_that_does_not_fit_names_a_render_factor_that_does(generator, monkeypatch):
+    large = colorizer(generator, render_factor=20)
+    forward = generator.forward
+
+    def cramped(batch):
+        if batch.shape[-1] * batch.shape[-2] > (16 * 14) ** 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(batch)
+
+    monkeypatch.setattr(generator, "forward", cramped)
+    with pytest.raises(DeviceError, match="--render-factor 13 does"):
+        large.chroma(luma(1, large.luma_size(1, 1)))
+
+
+def test_another_error_is_not_taken_for_lack_of_memory(generator, monkeypatch):
+    def broken(batch):
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(generator, "forward", broken)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        colorizer(generator, batch_size=4).chroma(luma(4))
+
+
+def test_saturation_and_hue(generator):
+    frames = luma(1)
+    plain = colorizer(generator).chroma(frames)
+    assert torch.equal(colorizer(generator, saturation=0.0).chroma(frames), torch.zeros_like(plain))
+    turned = colorizer(generator, hue=180.0).chroma(frames)
+    torch.testing.assert_close(turned, -plain, atol=1e-6, rtol=0)
+
+
+def test_a_device_that_is_not_there(generator):
+    with pytest.raises(DeviceError, match="--device cpu"):
+        Colorizer(generator, device="nonsense")
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"render_factor": 3}, "render factor 3 is out of range; use 4 to 64"),
+        ({"precision": "fp8"}, "use one of auto, fp32, fp16, bf16"),
+        ({"batch_size": 0}, "use 1 or more"),
+        ({"saturation": -1.0}, "use 0 or more"),
+    ],
+)
+def test_settings_out_of_range(settings, words):
+    with pytest.raises(VidcolorError, match=words):
+        RenderSettings(**settings)
