@@ -62,7 +62,10 @@ def _warning(film: Film, stream: Stream, muxer: str, way: Carried | None) -> str
     name = f"{stream.kind} stream {stream.index} ({stream.codec or 'unknown'})"
     suffix = next(suffix for suffix, known in MUXERS.items() if known == muxer)
     happened = f"left out: {suffix} cannot hold it" if way is None else f"turned into {way.codec}"
-    for other, known in ((".mkv", "matroska"), (film.path.suffix.lower(), MUXERS.get(film.path.suffix.lower()))):
+    for other, known in (
+        (".mkv", "matroska"),
+        (film.path.suffix.lower(), MUXERS.get(film.path.suffix.lower())),
+    ):
         if known and known != muxer and _fits(film, known, [Carried(stream, "copy")]):
             return f"{name} was {happened}; {other} holds it as it is"
     return f"{name} was {happened}"

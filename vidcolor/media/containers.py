@@ -42,6 +42,9 @@ KEEPS_SUBSAMPLING = re.compile("ffv1|prores|dnxhd|utvideo|huffyuv|magicyuv")
 
 KEEPS_ODD_SIZE = re.compile("ffv1|vp9|utvideo|huffyuv|magicyuv")
 
+KEEPS_FIELDS = ("libx264", "mpeg2video", "prores_ks", "dnxhd")
+"""Encoders that keep the two fields of interlaced pictures apart."""
+
 _EXTRA_OPTIONS: dict[str, dict[str, Any]] = {
     "libx265": {"x265-params": "log-level=error"},
     "libvpx-vp9": {"b:v": 0, "row-mt": 1, "cpu-used": 3},
@@ -121,8 +124,8 @@ def merged_format(settings: EncodeSettings) -> PixelFormat:
     return merged
 
 
-def encoder_options(settings: EncodeSettings) -> dict[str, Any]:
-    """ffmpeg's output options for completed `settings`.
+def encoder_options(film: Film, settings: EncodeSettings) -> dict[str, Any]:
+    """ffmpeg's output options for `film` and completed `settings`.
 
     Raises MediaError for an encoder that has no setting for its quality.
     """
@@ -135,6 +138,8 @@ def encoder_options(settings: EncodeSettings) -> dict[str, Any]:
         options[_quality_option(codec)] = settings.crf
     if settings.preset is not None:
         options["preset"] = settings.preset
+    if film.field_order is not None and codec in KEEPS_FIELDS:
+        options["flags"] = "+ildct+ilme"
     return options
 
 

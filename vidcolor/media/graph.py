@@ -16,9 +16,7 @@ SEEK_MARGIN = 10.0
 """Seconds to start early, so that a keyframe lies before the first frame that is wanted."""
 
 
-def source(
-    film: Film, *, start: float | None = None, shift_to_zero: Fraction | None = None
-) -> Any:
+def source(film: Film, *, start: float | None = None, shift_to_zero: Fraction | None = None) -> Any:
     """`film` as an input of ffmpeg.
 
     start: open it some seconds before this time of the film.

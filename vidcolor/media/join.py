@@ -10,7 +10,7 @@ import av
 import ffmpeg
 
 from vidcolor.media import graph
-from vidcolor.media.carry import Carried, carried_streams, codec_options
+from vidcolor.media.carry import carried_streams, codec_options
 from vidcolor.media.containers import muxer
 from vidcolor.media.probe import Film
 from vidcolor.media.process import file_url, run

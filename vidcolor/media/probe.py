@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
 import av.error
 from av.container import InputContainer
+from av.stream import Disposition
+from av.stream import Stream as AvStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -18,6 +21,7 @@ PACKETS_TO_TRY = 500
 
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
 _LABELS = ("language", "title", "timecode", "reel_name")
+_BOTTOM_FIRST = (3, 5)  # stored so, or shown so
 _UNKNOWN_TAGS = (None, 0, 2, 3)
 
 
@@ -69,7 +73,8 @@ class Film:
     """Matrix, primaries and transfer as tagged: code points of ITU-T H.273, None when unknown."""
     color_primaries: int | None
     color_transfer: int | None
-    interlaced: bool
+    field_order: str | None
+    """"tff" or "bff" where a frame holds two fields, top or bottom first."""
     video_index: int
     streams: tuple[Stream, ...]
 
@@ -82,7 +87,10 @@ def probe(path: Path) -> Film:
     _check_file(path)
     try:
         # Through a file object, and no protocol allowed: a playlist cannot reach other files.
-        with path.open("rb") as file, av.open(file, options={"protocol_whitelist": "none"}) as container:
+        with (
+            path.open("rb") as file,
+            av.open(file, "r", options={"protocol_whitelist": "none"}) as container,
+        ):
             return _describe(path, container)
     except PermissionError as error:
         raise MediaError(f"{path} may not be read; check its permissions") from error
@@ -132,7 +140,8 @@ def _describe(path: Path, container: InputContainer) -> Film:
         time_base=time_base,
         start=None if video.start_time is None else float(video.start_time * time_base),
         duration=duration,
-        frame_count=video.frames or (round(duration * frame_rate) if duration and frame_rate else None),
+        frame_count=video.frames
+        or (round(duration * frame_rate) if duration and frame_rate else None),
         codec=tag.name,
         pixel_format=frame.format.name,
         bit_depth=pixels.depth,
@@ -141,20 +150,20 @@ def _describe(path: Path, container: InputContainer) -> Film:
         color_space=color_space,
         color_primaries=_known(frame.color_primaries, tag.color_primaries),
         color_transfer=_known(frame.color_trc, tag.color_trc),
-        interlaced=bool(frame.interlaced_frame),
+        field_order=_field_order(frame, video),
         video_index=video.index,
         streams=streams,
     )
 
 
-def _stream(stream: av.stream.Stream) -> Stream:
+def _stream(stream: AvStream) -> Stream:
     codec = stream.codec_context
     return Stream(
         index=stream.index,
         kind=stream.type,
         codec=codec.name if codec else None,
         language=stream.language,
-        attached_picture=bool(stream.disposition & av.stream.Disposition.attached_pic),
+        attached_picture=bool(stream.disposition & Disposition.attached_pic),
         labels=tuple((key, stream.metadata[key]) for key in _LABELS if key in stream.metadata),
     )
 
@@ -178,18 +187,14 @@ def _picture(path: Path, container: InputContainer, streams: tuple[Stream, ...])
 
 def _first_frame(path: Path, container: InputContainer, video: VideoStream) -> VideoFrame:
     """The first frame that can be decoded; damaged packets before it are passed over."""
-    tried = 0
-    for packet in container.demux(video):
+    for packet in islice(container.demux(video), PACKETS_TO_TRY):
         try:
             frames = packet.decode()
         except av.error.FFmpegError:
-            frames = []
+            continue
         for frame in frames:
             if isinstance(frame, VideoFrame):
                 return frame
-        tried += 1
-        if tried >= PACKETS_TO_TRY:
-            break
     raise MediaError(f"no frame of {path} can be decoded; it is damaged, copy or download it again")
 
 
@@ -208,6 +213,13 @@ def _full_range(frame: VideoFrame, video: VideoStream) -> bool:
     value = int(frame.color_range) or int(video.codec_context.color_range)
     # Untagged gray is full range by ffmpeg's convention, untagged YUV limited.
     return value == 2 or (value == 0 and pixels.subsampling is None)
+
+
+def _field_order(frame: VideoFrame, video: VideoStream) -> str | None:
+    if not frame.interlaced_frame:
+        return None
+    bottom_first = int(video.codec_context.field_order) in _BOTTOM_FIRST
+    return "bff" if bottom_first else "tff"
 
 
 def _known(*tags: int | None) -> int | None:

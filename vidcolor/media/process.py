@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +15,13 @@ from vidcolor.errors import MediaError
 from vidcolor.media.binary import find_ffmpeg
 
 _CONTEXT = re.compile(r"\[[^\]]* @ 0x[0-9a-f]+\] ")
-_EMPTY_WORDS = ("Conversion failed!", "x265 [", "Svt[", "Last message repeated", "Error opening output files")
+_EMPTY_WORDS = re.compile(
+    "Conversion failed|Last message repeated|Exiting|Error opening output|Error selecting"
+    "|Error initializing output|Error while opening encoder|Could not open encoder"
+    "|Could not write header|Terminating thread|Task finished|Nothing was written"
+    "|Error sending frames|Error writing trailer|Error closing file|Error muxing"
+)
+"""Lines that say that ffmpeg ends, but not why."""
 
 
 class Process:
@@ -53,8 +59,9 @@ class Process:
         words = self._last_words()
         if any("No space left on device" in line for line in words):
             return MediaError(f"cannot {self._doing}: no space left there; free some and try again")
-        said = "; ".join(words[-2:]) or f"ffmpeg ended with status {code} and no message"
-        return MediaError(f"cannot {self._doing}: {said}")
+        telling = [line for line in words if not _EMPTY_WORDS.match(line)] or words
+        said = telling[-1] if telling else f"ffmpeg ended with status {code} and no message"
+        return MediaError(f"cannot {self._doing}: {said.rstrip('. ')}")
 
     def stop(self) -> None:
         """Kill the process if it still runs, and close its pipes."""
@@ -71,7 +78,7 @@ class Process:
         self._log.seek(max(0, size - 8192))
         text = self._log.read().decode(errors="replace")
         lines = (_CONTEXT.sub("", line).strip() for line in text.splitlines())
-        return [line for line in lines if line and not line.startswith(_EMPTY_WORDS)]
+        return [line for line in lines if line]
 
 
 @contextmanager
@@ -81,12 +88,12 @@ def run(stream: Any, doing: str, **pipes: Any) -> Iterator[Process]:
     doing: what is being done, as in "cannot {doing}: ...".
     pipes: stdin, stdout, cwd and pass_fds for subprocess.Popen.
     """
-    executable = [str(find_ffmpeg().path), "-nostdin", "-y", "-v", "error", "-copyts"]
+    executable: Any = [str(find_ffmpeg().path), "-nostdin", "-y", "-v", "error", "-copyts"]
     arguments = ffmpeg.compile(stream, cmd=executable)
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **pipes}
     with tempfile.TemporaryFile() as log:
         # A session of its own: Ctrl-C in the terminal reaches Python, which then stops ffmpeg.
-        popen = subprocess.Popen(
+        popen: Any = subprocess.Popen(
             arguments,
             stderr=log,
             start_new_session=True,
@@ -103,5 +110,3 @@ def run(stream: Any, doing: str, **pipes: Any) -> Iterator[Process]:
 def file_url(path: Path) -> str:
     """The name under which ffmpeg takes `path` for a plain file, whatever it looks like."""
     return f"file:{path.absolute()}"
-
-

@@ -16,18 +16,27 @@ def published(target: Path) -> Iterator[Path]:
 
     Raises MediaError when the folder cannot be written.
     """
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=".vidcolor-", dir=target.parent))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise MediaError(
-            f"cannot write in {target.parent} ({reason}); choose another folder with --output"
-        ) from error
+    folder = _folder_in(target.parent)
     try:
         unfinished = folder / f"film{target.suffix}"
         yield unfinished
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(unfinished, target)
+        unfinished.replace(target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises MediaError unless files can be made in `folder`."""
+    _folder_in(folder).rmdir()
+
+
+def _folder_in(parent: Path) -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix=".vidcolor-", dir=parent))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise MediaError(
+            f"cannot write in {parent} ({reason}); choose another folder with --output"
+        ) from error

@@ -101,7 +101,9 @@ def _frames(
         count += 1
     process.finish()
     if count == 0:
-        raise MediaError(f"no frame of {film.path} can be decoded in the stretch that was asked for")
+        raise MediaError(
+            f"no frame of {film.path} can be decoded in the stretch that was asked for"
+        )
 
 
 @lru_cache

@@ -1,6 +1,5 @@
 """A piece of the colored film: the film's own luma, our chroma, no sound."""
 
-import os
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -101,7 +100,7 @@ def write_piece(
             yield writer
             process.finish()
         _check_count(part, writer.frames, film)
-        os.replace(part, piece)
+        part.replace(piece)
     finally:
         part.unlink(missing_ok=True)
 
@@ -110,7 +109,9 @@ def _ivf_header(chroma_size: tuple[int, int], time_base: Fraction) -> bytes:
     """IVF carries raw gray pictures (Y800), here Cb above Cr, under 64-bit timestamps."""
     width, height = chroma_size
     rate, scale = time_base.denominator, time_base.numerator
-    return b"DKIF" + struct.pack("<HH4sHHIIII", 0, 32, b"Y800", width, 2 * height, rate, scale, 0, 0)
+    return b"DKIF" + struct.pack(
+        "<HH4sHHIIII", 0, 32, b"Y800", width, 2 * height, rate, scale, 0, 0
+    )
 
 
 def _command(film: Film, part: Path, settings: EncodeSettings, start: float | None) -> Any:
@@ -126,7 +127,7 @@ def _command(film: Film, part: Path, settings: EncodeSettings, start: float | No
         fps_mode="passthrough",
         enc_time_base=graph.time_base(film),
         video_track_timescale=film.time_base.denominator,
-        **encoder_options(settings),
+        **encoder_options(film, settings),
     )
 
 
@@ -143,13 +144,17 @@ def _colored(film: Film, luma: Any, chroma: Any, settings: EncodeSettings) -> An
     if settings.compare:
         planes = _beside_source(planes, merged)
     # Plane n of the result is plane 0 of input n.
-    mapping = {f"map{plane}{what}": plane if what == "s" else 0 for plane in range(3) for what in "sp"}
+    mapping = {
+        f"map{plane}{what}": plane if what == "s" else 0 for plane in range(3) for what in "sp"
+    }
     picture = ffmpeg.filter(
         planes, "mergeplanes", **mapping, format=planar_name(merged.subsampling, merged.depth)
     )
     aspect = f"{film.sample_aspect.numerator}/{film.sample_aspect.denominator}"
     tags = color_tags(film)
     tags["range"] = tags.pop("color_range")
+    if film.field_order is not None:
+        tags["field_mode"] = film.field_order
     # A piece starts at zero, whatever the film does; joining puts it into its place.
     return (
         picture.filter("setpts", "PTS-STARTPTS")
@@ -176,6 +181,12 @@ def padded_size(film: Film, settings: EncodeSettings) -> tuple[int, int]:
     return _round_up(film.width, across) << across, _round_up(film.height, down) << down
 
 
+def output_size(film: Film, settings: EncodeSettings) -> tuple[int, int]:
+    """(width, height) of what is encoded."""
+    width, height = padded_size(film, settings)
+    return (2 * width if settings.compare else width), height
+
+
 def _round_up(size: int, shift: int) -> int:
     """Size of a plane that has one sample for 2**shift luma samples."""
     return (size + (1 << shift) - 1) >> shift
@@ -191,9 +202,7 @@ def _padded(film: Film, luma: Any, settings: EncodeSettings) -> Any:
     return wide.filter("fillborders", right=right, bottom=bottom, mode="smear")
 
 
-def _chroma_plane(
-    both: Any, top: str, luma_size: tuple[int, int], merged: PixelFormat
-) -> Any:
+def _chroma_plane(both: Any, top: str, luma_size: tuple[int, int], merged: PixelFormat) -> Any:
     across, down = merged.subsampling or (0, 0)
     width, height = _round_up(luma_size[0], across), _round_up(luma_size[1], down)
     return (

@@ -1,0 +1,96 @@
+"""Whether a film can be written, found out before hours of work rather than after."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import av
+import ffmpeg
+
+from vidcolor.errors import MediaError
+from vidcolor.media.containers import (
+    EncodeSettings,
+    complete,
+    encoder_options,
+    merged_format,
+    muxer,
+    piece_muxer,
+)
+from vidcolor.media.pixels import pixel_format
+from vidcolor.media.probe import Film
+from vidcolor.media.process import file_url, run
+from vidcolor.media.publish import check_folder
+from vidcolor.media.write import output_size
+
+
+def check_target(film: Film, target: Path, settings: EncodeSettings) -> EncodeSettings:
+    """Make sure that `film` can be written to `target`, by encoding a few frames of its size.
+
+    Returns `settings` with the defaults for the film and the container filled in.
+    Raises MediaError for a container or an encoder that is unknown, that does not run on this
+    machine or that does not fit the other, for a folder that cannot be written, and for a target
+    that is the source itself.
+    """
+    muxer(target.suffix)
+    if target.is_dir():
+        raise MediaError(f"{target} is a folder; name a file in it")
+    if target.exists() and target.samefile(film.path):
+        raise MediaError(f"{target} is the source itself; choose another name with --output")
+    settings = complete(film, settings, target.suffix)
+    merged_format(settings)
+    check_folder(target.parent)
+    with tempfile.TemporaryDirectory() as folder:
+        piece = Path(folder) / "piece"
+        _encode(film, piece, settings)
+        _check_pixels(piece, settings)
+        _wrap(piece, Path(folder) / "film", target, settings)
+    return settings
+
+
+def _encode(film: Film, piece: Path, settings: EncodeSettings) -> None:
+    """Encode three black frames."""
+    assert settings.codec is not None
+    width, height = output_size(film, settings)
+    black = ffmpeg.input(f"color=size={width}x{height}:rate=25", f="lavfi")
+    output = ffmpeg.output(
+        black["v"],
+        file_url(piece),
+        f=piece_muxer(settings.codec),
+        pix_fmt=settings.pix_fmt,
+        **{"frames:v": 3},
+        **encoder_options(film, settings),
+    )
+    try:
+        _run(output, f"encode with {settings.codec}")
+    except MediaError as error:
+        remedy = "check --codec, --preset, --crf and --pix-fmt, or leave them out"
+        raise MediaError(f"{error}; {remedy}") from error
+
+
+def _check_pixels(piece: Path, settings: EncodeSettings) -> None:
+    """An encoder that does not know the pixel format quietly takes another."""
+    with av.open(str(piece)) as container:
+        found = next(container.decode(video=0)).format.name
+    encoded, wanted = pixel_format(found), merged_format(settings)
+    if encoded.depth < wanted.depth or encoded.subsampling != wanted.subsampling:
+        raise MediaError(
+            f"{settings.codec} encodes {found}, not {settings.pix_fmt}; "
+            f"add --pix-fmt {found} or choose another codec"
+        )
+
+
+def _wrap(piece: Path, trial: Path, target: Path, settings: EncodeSettings) -> None:
+    """Put the piece into the target's container."""
+    source = ffmpeg.input(file_url(piece), protocol_whitelist="file")
+    options: dict[str, Any] = {"f": muxer(target.suffix), "c": "copy", "strict": "experimental"}
+    try:
+        _run(ffmpeg.output(source["v:0"], file_url(trial), **options), "wrap")
+    except MediaError as error:
+        raise MediaError(
+            f"{target.suffix} cannot hold {settings.codec}; choose a .mkv target or another codec"
+        ) from error
+
+
+def _run(output: Any, doing: str) -> None:
+    with run(output, doing) as process:
+        process.finish()
