@@ -207,7 +207,7 @@ def draw_meadow(shape: Shape, rng: Generator) -> Layer:
     light = 1 + 0.13 * ground
     for tree in TREES:
         x, y = (cols - tree.x) / tree.size - 0.3, (rows - tree.root) / tree.size
-        light *= 1 - 0.55 * np.exp(-(((x / 0.42) ** 2 + (y / 0.1) ** 2) ** 2))
+        light *= 1 - 0.4 * np.exp(-(((x / 0.42) ** 2 + (y / 0.1) ** 2) ** 2))
 
     canvas = np.dstack([80 * light, rows > end])
     x = rng.integers(0, w, int(0.06 * h * w))
@@ -233,9 +233,9 @@ def draw_tree(shape: Shape, tree: Tree, rng: Generator) -> Layer:
     count = int(0.001 * size**2) + 12
     leaves, normals = balls(clumps, size * rng.uniform(0.012, 0.045, len(clumps)), count, rng)
     leaves += rng.normal(0, 0.011 * size, leaves.shape)
-    light = 0.3 * normals @ SUN + 0.4 * np.repeat(bough_normals @ SUN, count)
-    light += 0.7 * np.repeat(crown @ SUN, 26 * count)
-    green = (54 + 50 * np.clip(light + 0.2, -0.45, 1.2)) * rng.lognormal(0, 0.22, len(leaves))
+    light = 0.35 * normals @ SUN + 0.8 * np.repeat(bough_normals @ SUN, count)
+    light += 0.6 * np.repeat(crown @ SUN, 26 * count)
+    green = (62 + 54 * np.clip(light, -0.6, 1)) * rng.lognormal(0, 0.26, len(leaves))
 
     up = rng.random(int(0.07 * size**2)) ** 1.3
     side = rng.uniform(-1, 1, len(up))
