@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,9 +12,11 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from vidcolor.errors import MediaError
+from vidcolor.media.picture_formats import EXIF_DIRECTORIES, encode_png, encode_tiff
 from vidcolor.media.publish import published
 
 FORMATS: Mapping[str, str] = {
@@ -27,17 +27,15 @@ FORMATS: Mapping[str, str] = {
     ".tiff": "TIFF",
     ".webp": "WEBP",
 }
-"""What can be written, by suffix."""
+"""What can be read and written, by suffix."""
+KINDS = sorted(set(FORMATS.values()))
 
 SAVE_OPTIONS: Mapping[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": "4:4:4"},
-    "PNG": {},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
     "WEBP": {"quality": 95},
 }
 
 ORIENTATION = 0x0112
-EXIF_DIRECTORIES = (0x8769, 0x8825)
 TELLING_TAGS = frozenset(
     {269, 270, 271, 272, 285, 305, 306, 315, 316, 33432, *range(40091, 40096), *EXIF_DIRECTORIES}
 )
@@ -45,9 +43,6 @@ TELLING_TAGS = frozenset(
 
 JPEG_EXIF_LIMIT = 65_500
 """Bytes; a JPEG segment holds no more."""
-
-STRIP_ROWS = 64
-"""Rows of a TIFF that are compressed together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +54,7 @@ class Picture:
     alpha: NDArray | None = None
     """(H, W), of the same type."""
     exif: bytes = b""
-    """TIFF-encoded tags; without orientation, as the picture is upright."""
+    """As Pillow encodes it; without orientation, as the picture is upright."""
     icc_profile: bytes | None = None
     """Of an RGB colour space."""
     dpi: tuple[float, float] | None = None
@@ -73,8 +68,8 @@ def read_picture(path: Path) -> Picture:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with path.open("rb") as file, Image.open(file, formats=list(SAVE_OPTIONS)) as image:
+            warnings.simplefilter("ignore")  # Pillow's, on files that it reads none the less
+            with path.open("rb") as file, Image.open(file, formats=KINDS) as image:
                 return _picture(path, image)
     except MediaError:
         raise
@@ -107,10 +102,7 @@ def write_picture(path: Path, picture: Picture) -> None:
             raise MediaError(f"{path.name} cannot hold transparency; choose png, tif or webp")
         pixels = picture.rgb
     try:
-        if pixels.dtype == np.uint16 and kind in ("PNG", "TIFF"):
-            encoded = (_encode_png if kind == "PNG" else _encode_tiff)(pixels, picture)
-        else:
-            encoded = _encode(pixels, picture, kind)
+        encoded = _encode(pixels, picture, kind)
         with published(path) as unfinished:
             unfinished.write_bytes(encoded)
     except (OSError, ValueError) as error:
@@ -126,7 +118,7 @@ def to_8_bits(pixels: NDArray) -> NDArray:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
-def _picture(path: Path, image: Image.Image) -> Picture:
+def _picture(path: Path, image: ImageFile) -> Picture:
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         raise MediaError(f"{path} holds several pictures; save each of them as its own file first")
     deep = ";16" in repr(image.tile)  # the samples in the file, in Pillow's words: "RGB;16B"
@@ -150,7 +142,7 @@ def _picture(path: Path, image: Image.Image) -> Picture:
 def _pixels(image: Image.Image) -> tuple[NDArray, NDArray | None]:
     """RGB and alpha of 8 bits, from any mode of 8 bits or fewer."""
     if image.mode[0] in "IF":
-        raise MediaError("its samples have 32 bits; use 8 or 16")
+        raise ValueError("its samples have 32 bits")
     if "A" in image.getbands() or "transparency" in image.info:
         rgba = np.asarray(image.convert("RGBA"))
         return rgba[..., :3], rgba[..., 3]
@@ -161,7 +153,7 @@ def _deep_pixels(path: Path) -> tuple[NDArray, NDArray | None]:
     """RGB and alpha of 16 bits, which Pillow would cut down to 8."""
     pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
-        raise MediaError("OpenCV cannot decode its 16 bits")
+        raise ValueError("OpenCV cannot decode its 16 bits")
     if pixels.ndim == 2:
         return np.dstack([pixels] * 3), None
     return pixels[..., 2::-1], pixels[..., 3] if pixels.shape[2] == 4 else None
@@ -186,69 +178,17 @@ def _dpi(image: Image.Image, *, turned: bool) -> tuple[float, float] | None:
 
 
 def _encode(pixels: NDArray, picture: Picture, kind: str) -> bytes:
-    options = dict(SAVE_OPTIONS[kind])
+    metadata: dict[str, Any] = {}
     if picture.exif and (kind != "JPEG" or len(picture.exif) < JPEG_EXIF_LIMIT):
-        options["exif"] = picture.exif
+        metadata["exif"] = picture.exif
     if picture.icc_profile:
-        options["icc_profile"] = picture.icc_profile
+        metadata["icc_profile"] = picture.icc_profile
     if picture.dpi:
-        options["dpi"] = picture.dpi
+        metadata["dpi"] = picture.dpi
+    if kind == "TIFF":
+        return encode_tiff(pixels, **metadata)
+    if kind == "PNG" and pixels.dtype == np.uint16:
+        return encode_png(pixels, **metadata)
     encoded = BytesIO()
-    Image.fromarray(to_8_bits(pixels)).save(encoded, kind, **options)
+    Image.fromarray(to_8_bits(pixels)).save(encoded, kind, **SAVE_OPTIONS.get(kind, {}), **metadata)
     return encoded.getvalue()
-
-
-def _encode_png(pixels: NDArray, picture: Picture) -> bytes:
-    """16 bits, which Pillow cannot write, by OpenCV, which cannot write the other chunks."""
-    bgr = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
-    encoded = cv2.imencode(".png", bgr)[1].tobytes()
-    chunks = b""
-    if picture.icc_profile:
-        chunks += _chunk(b"iCCP", b"profile\0\0" + zlib.compress(picture.icc_profile))
-    if picture.dpi:
-        across, down = (round(value / 0.0254) for value in picture.dpi)
-        chunks += _chunk(b"pHYs", struct.pack(">IIB", across, down, 1))
-    if picture.exif:
-        chunks += _chunk(b"eXIf", picture.exif)
-    header = 8 + 25  # signature and IHDR, which must stay first
-    return encoded[:header] + chunks + encoded[header:]
-
-
-def _chunk(name: bytes, data: bytes) -> bytes:
-    checksum = zlib.crc32(name + data)
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
-
-
-def _encode_tiff(pixels: NDArray, picture: Picture) -> bytes:
-    """16 bits, which Pillow cannot write: its directory, our strips (deflate)."""
-    height, width, channels = pixels.shape
-    strips = [
-        zlib.compress(pixels[row : row + STRIP_ROWS].astype("<u2").tobytes())
-        for row in range(0, height, STRIP_ROWS)
-    ]
-    sizes = [len(strip) for strip in strips]
-    tags = TiffImagePlugin.ImageFileDirectory_v2(b"II*\0\0\0\0\0")
-    exif = Image.Exif()
-    exif.load(picture.exif)
-    for tag in exif:
-        tags[tag] = dict(exif.get_ifd(tag)) if tag in EXIF_DIRECTORIES else exif[tag]
-    tags[TiffImagePlugin.IMAGEWIDTH] = width
-    tags[TiffImagePlugin.IMAGELENGTH] = height
-    tags[TiffImagePlugin.BITSPERSAMPLE] = (16,) * channels
-    tags[TiffImagePlugin.COMPRESSION] = 8  # deflate
-    tags[TiffImagePlugin.PHOTOMETRIC_INTERPRETATION] = 2  # RGB
-    tags[TiffImagePlugin.SAMPLESPERPIXEL] = channels
-    tags[TiffImagePlugin.ROWSPERSTRIP] = STRIP_ROWS
-    tags[TiffImagePlugin.STRIPBYTECOUNTS] = tuple(sizes)
-    tags[TiffImagePlugin.STRIPOFFSETS] = tuple(sum(sizes[:i]) for i in range(len(sizes)))
-    if channels == 4:
-        tags[TiffImagePlugin.EXTRASAMPLES] = 2  # alpha, not multiplied into the colours
-    if picture.dpi:
-        tags[TiffImagePlugin.X_RESOLUTION], tags[TiffImagePlugin.Y_RESOLUTION] = picture.dpi
-        tags[TiffImagePlugin.RESOLUTION_UNIT] = 2  # inch
-    if picture.icc_profile:
-        tags.tagtype[TiffImagePlugin.ICCPROFILE] = 7  # undefined bytes
-        tags[TiffImagePlugin.ICCPROFILE] = picture.icc_profile
-    encoded = BytesIO()
-    tags.save(encoded)  # counts the strips' offsets from the directory's end
-    return encoded.getvalue() + b"".join(strips)

@@ -1,0 +1,94 @@
+"""One still, path to path."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidcolor import color
+from vidcolor.colorizer import Colorizer
+from vidcolor.errors import MediaError
+from vidcolor.media.picture import read_picture, to_8_bits, write_picture
+
+STRIP_ROWS = 256
+"""Rows that are merged together, so that large scans need little memory beside their own."""
+
+
+def colorize_image(source: Path, target: Path, colorizer: Colorizer) -> None:
+    """Colour a still and write it in the format of the target's suffix.
+
+    The picture is set upright; its depth, alpha, EXIF, colour profile and resolution are kept as
+    far as the format can hold them. A target that exists is replaced, once the new one is complete.
+    Raises MediaError if the source cannot be read, the target not be written, or both are one.
+    """
+    if target.exists() and source.exists() and target.samefile(source):
+        raise MediaError(f"{target} is the source itself; choose another name")
+    picture = read_picture(source)
+    write_picture(target, replace(picture, rgb=colorize_pixels(picture.rgb, colorizer)))
+
+
+def colorize_pixels(rgb: NDArray, colorizer: Colorizer) -> NDArray:
+    """Give a picture new colours and keep its luma; (H, W, 3) uint8 or uint16 RGB -> the same."""
+    if colorizer.paints:
+        return _painted(rgb, colorizer)
+    return _tinted(rgb, colorizer)
+
+
+def _painted(rgb: NDArray, colorizer: Colorizer) -> NDArray:
+    """DeOldify's way: the square, resized *before* it is made gray, comes back as a picture, of
+    which OpenCV's U and V are taken. With 8 bits, every step is the original's to the byte.
+    """
+    height, width, _ = rgb.shape
+    square = Image.fromarray(to_8_bits(rgb)).resize(
+        colorizer.luma_size(width, height), Image.Resampling.BILINEAR
+    )
+    gray = torch.from_numpy(np.array(square.convert("L")))
+    paint = colorizer.paint(gray[None, None])[0].movedim(0, 2).numpy()
+    raw = np.asarray(Image.fromarray(paint).resize((width, height), Image.Resampling.BILINEAR))
+    colored = np.empty_like(rgb)
+    settings = colorizer.settings
+    for rows in _strips(height):
+        uv = color.trim_uv(color.opencv_uv(_levels(raw[rows])), settings.saturation, settings.hue)
+        luma = color.opencv_luma(_levels(rgb[rows]))
+        if rgb.dtype == np.uint8:
+            luma = color.half_up(luma)
+        colored[rows] = _pixels(color.opencv_merge(luma, uv), rgb.dtype)
+    return colored
+
+
+def _tinted(rgb: NDArray, colorizer: Colorizer) -> NDArray:
+    """The way of `lite`: its chroma, enlarged, joins the luma of every pixel."""
+    height, width, _ = rgb.shape
+    small = Image.fromarray(to_8_bits(rgb)).convert("L")
+    small = small.resize(colorizer.luma_size(width, height), Image.Resampling.BILINEAR)
+    chroma = colorizer.chroma(torch.from_numpy(np.array(small))[None, None])
+    chroma = F.interpolate(chroma, (height, width), mode="bicubic")
+    colored = np.empty_like(rgb)
+    for rows in _strips(height):
+        luma = color.rgb_to_luma(_levels(rgb[rows]) / 255)
+        colored[rows] = _pixels(color.merge(luma, chroma[:, :, rows]) * 255, rgb.dtype)
+    return colored
+
+
+def _strips(height: int) -> Iterator[slice]:
+    for start in range(0, height, STRIP_ROWS):
+        yield slice(start, start + STRIP_ROWS)
+
+
+def _levels(rgb: NDArray) -> Tensor:
+    """(H, W, 3) uint8 or uint16 -> (1, 3, H, W) float32 in 0 to 255."""
+    levels = torch.from_numpy(rgb.astype(np.float32)).movedim(2, 0)[None]
+    return levels / 257 if rgb.dtype == np.uint16 else levels
+
+
+def _pixels(levels: Tensor, dtype: np.dtype) -> NDArray:
+    """(1, 3, H, W) in 0 to 255 -> (H, W, 3) of `dtype`, rounded half up and clamped."""
+    peak = np.iinfo(dtype).max
+    levels = color.half_up(levels * (peak / 255)).clamp(0, peak)
+    return levels[0].movedim(0, 2).numpy().astype(dtype)
