@@ -16,10 +16,11 @@ from vidcolor import color
 from vidcolor.ahead import ahead
 from vidcolor.colorizer import Colorizer
 from vidcolor.errors import MediaError
-from vidcolor.media.containers import EncodeSettings, complete
+from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.join import join
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.read import LumaFrame, read_luma
+from vidcolor.media.target import check_target
 from vidcolor.media.write import Piece, write_piece
 
 
@@ -62,9 +63,7 @@ def colorize_film(
     """
     started = time.monotonic()
     film = probe(source)
-    refuse_source(source, target)
-    encode = complete(film, encode or EncodeSettings(), target.suffix)
-    check_target(film, target, encode)
+    encode = check_target(film, target, encode or EncodeSettings())
     total = expected_frames(film, start, end)
 
     with work_folder(target) as folder:
@@ -130,12 +129,6 @@ def expected_frames(film: Film, start: float | None, end: float | None) -> int |
         return None
     seconds = min(end or film.duration, film.duration) - (start or 0)
     return max(1, round(seconds * film.frame_rate))
-
-
-def refuse_source(source: Path, target: Path) -> None:
-    """MediaError if `target` is the source itself, under whichever name."""
-    if target.exists() and target.samefile(source):
-        raise MediaError(f"{target} is the source itself; give another --output")
 
 
 @contextmanager

@@ -175,6 +175,7 @@ class Session:
 
     def tell(self, outcome: Outcome) -> None:
         """One line for a file, and its warnings."""
+        self.reporter.count_file()
         for warning in outcome.warnings:
             self.reporter.warn(f"Warning: {outcome.job.source}: {warning}")
         if outcome.status == "failed":
@@ -201,7 +202,7 @@ class Session:
             "frames": outcome.frames,
             "seconds": round(outcome.seconds, 3),
             "model": self.options["model"],
-            "render_factor": self.options["render_factor"],
+            "render_factor": self.colorizer.render_factor if outcome.status == "done" else None,
         }
 
 

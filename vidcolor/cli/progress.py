@@ -11,6 +11,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -37,8 +38,8 @@ class Reporter:
         self.console = console
         self.files = files
         self.quiet = quiet
-        self.done_files = 0
         self.bars: Progress | None = None
+        self.folder: TaskID | None = None
 
     @contextmanager
     def __call__(self) -> Iterator["Reporter"]:
@@ -75,11 +76,15 @@ class Reporter:
     def film(self, name: str) -> Iterator["FilmProgress"]:
         """Progress of one file of the folder."""
         progress = FilmProgress(self, name)
-        yield progress
-        progress.close()
-        self.done_files += 1
-        if self.bars is not None and self.files > 1:
-            self.bars.update(self.folder, completed=self.done_files)
+        try:
+            yield progress
+        finally:
+            progress.close()
+
+    def count_file(self) -> None:
+        """One file of the folder has ended, however it did."""
+        if self.bars is not None and self.folder is not None:
+            self.bars.advance(self.folder)
 
 
 class FilmProgress:

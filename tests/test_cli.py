@@ -1,0 +1,189 @@
+"""The command line as a user meets it: real processes, real files."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import pytest
+
+from vidcolor.cli.options import Timecode
+
+QUICK = ("--render-factor", "4", "--device", "cpu")
+
+
+def vidcolor(*words, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "vidcolor", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **options,
+    )
+
+
+def test_help_does_not_wait_for_torch():
+    code = (
+        "import sys, vidcolor.cli as c\n"
+        "try: c.vidcolor(['--help'])\n"
+        "except SystemExit: pass\n"
+        "try: c.vidcolor(['colorize', '--help'])\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "--render-factor" in result.stdout
+
+
+def test_a_film_and_a_still_are_coloured_and_told_as_json(clip, photo, tmp_path):
+    result = vidcolor(clip, photo, "--output", tmp_path / "out", "--json", *QUICK)
+    assert result.returncode == 0, result.stderr
+    film, still = json.loads(result.stdout)
+    assert (film["status"], still["status"]) == ("done", "done")
+    with av.open(film["target"]) as container:
+        frames = list(container.decode(video=0))
+    assert len(frames) == film["frames"]
+    assert Path(still["target"]).stat().st_size > 0
+    assert "render factor 4" in result.stderr
+
+
+def test_quiet_says_nothing(clip, tmp_path):
+    result = vidcolor(clip, "--output", tmp_path / "out.mp4", "-q", *QUICK)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_a_second_run_refuses_and_overwrite_replaces(clip, tmp_path):
+    target = tmp_path / "out.mp4"
+    target.write_bytes(b"mine")
+    result = vidcolor(clip, "--output", target, *QUICK)
+    assert result.returncode == 1
+    assert "--overwrite" in result.stderr
+    assert target.read_bytes() == b"mine"
+    result = vidcolor(clip, "--output", target, "--overwrite", *QUICK)
+    assert result.returncode == 0, result.stderr
+    assert target.stat().st_size > 1000
+
+
+def test_a_source_is_never_written_over(clip, tmp_path):
+    source = tmp_path / "film.mp4"
+    source.write_bytes(clip.read_bytes())
+    result = vidcolor(source, "--output", source, "--overwrite", *QUICK)
+    assert result.returncode == 1
+    assert "source itself" in result.stderr
+    assert source.read_bytes() == clip.read_bytes()
+
+
+def test_one_bad_file_does_not_stop_a_folder_and_a_second_run_skips(clip, photo, tmp_path):
+    archive = tmp_path / "archive"
+    (archive / "old").mkdir(parents=True)
+    (archive / "a.mp4").write_bytes(b"this is no film")
+    (archive / "old" / "b.mp4").write_bytes(clip.read_bytes())
+    (archive / "c.png").write_bytes(photo.read_bytes())
+    out = tmp_path / "out"
+    result = vidcolor(archive, "--recursive", "-o", out, *QUICK)
+    assert result.returncode == 1
+    assert "a.mp4" in result.stderr
+    assert "Traceback" not in result.stderr
+    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    assert files == ["c.color.png", "old/b.color.mp4"]
+
+    again = vidcolor(archive, "--recursive", "-o", out, "--json", *QUICK)
+    assert [item["status"] for item in json.loads(again.stdout)] == ["failed", "skipped", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["nowhere.mp4"], 1, "no such file"),
+        (["{text}"], 1, "notes.txt"),
+        (["{clip}", "--model", "nonsense"], 2, "lite, video, stable, artistic"),
+        (["{clip}", "--render-factor", "3"], 2, "4<=x<=64"),
+        (["{clip}", "--start", "soon"], 2, "HH:MM:SS"),
+        (["{clip}", "--start", "5", "--end", "2"], 2, "--end must be later"),
+        (["{clip}", "--device", "cuda:9"], 1, "--device cpu"),
+        (["{clip}", "--codec", "nonsense", "-o", "{out}.mp4"], 1, "nonsense"),
+        (["{clip}", "--codec", "libx264", "-o", "{out}.webm"], 1, ".webm"),
+        (["{clip}", "-o", "{text}/out.mp4"], 1, "--output"),
+    ],
+)
+def test_wrong_input_gets_one_line_that_says_what_to_do(words, code, said, clip, tmp_path):
+    text = tmp_path / "notes.txt"
+    text.write_text("not a film")
+    words = [word.format(clip=clip, text=text, out=tmp_path / "out") for word in words]
+    result = vidcolor(*words, cwd=tmp_path)
+    assert result.returncode == code, result.stderr
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt"]
+
+
+def test_the_traceback_can_be_asked_for(tmp_path):
+    text = tmp_path / "notes.mp4"
+    text.write_text("not a film")
+    environment = {**os.environ, "VIDCOLOR_TRACEBACK": "1"}
+    result = vidcolor(text, "--model", text, env=environment)
+    assert "WeightsError" in result.stderr
+    assert "Traceback" in result.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_leaves_nothing_behind(number, code, long_clip, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vidcolor", str(long_clip), "-o", str(tmp_path / "out.mp4"), *QUICK],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".vidcolor-*/*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert "stopped" in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_python_m_and_version():
+    assert vidcolor("--version").stdout.startswith("vidcolor, version 0.")
+
+
+def test_info_names_ffmpeg_device_and_models():
+    said = vidcolor("info", "--device", "cpu").stdout
+    assert "ffmpeg" in said
+    assert "cpu" in said
+    assert "lite" in said
+
+
+def test_preview_draws_a_labelled_sheet(clip, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    result = vidcolor(
+        "preview", clip, "--at", "0", "--at", "0.3", "-r", "4,6", "-o", sheet, "--device", "cpu"
+    )
+    assert result.returncode == 0, result.stderr
+    from PIL import Image
+
+    with Image.open(sheet) as image:
+        # Two rows of frames; a gray column and one for each render factor.
+        assert image.width == 3 * 480
+        gray, coloured = image.crop((0, 30, 480, 300)), image.crop((480, 30, 960, 300))
+        assert all(r == g == b for _, (r, g, b) in gray.getcolors(1 << 20))
+        assert any(r != b for _, (r, g, b) in coloured.getcolors(1 << 20))
+
+
+def test_preview_beyond_the_end(clip, tmp_path):
+    result = vidcolor("preview", clip, "--at", "01:00:00", "-o", tmp_path / "x.png")
+    assert result.returncode == 1
+    assert "no frame at 01:00:00" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90.0), ("1:30.5", 90.5), ("01:00:00", 3600.0), ("0.25", 0.25)]
+)
+def test_timecodes(text, seconds):
+    assert Timecode().convert(text, None, None) == seconds
