@@ -10,10 +10,19 @@ from pathlib import Path
 
 import av
 import pytest
+from PIL import Image
 
 from vidcolor.cli.options import Timecode
 
 QUICK = ("--render-factor", "4", "--device", "cpu")
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory):
+    """A small still."""
+    path = tmp_path_factory.mktemp("stills") / "photo.png"
+    Image.linear_gradient("L").resize((64, 48)).save(path)
+    return path
 
 
 def vidcolor(*words, **options):
@@ -132,9 +141,10 @@ def test_the_traceback_can_be_asked_for(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_leaves_nothing_behind(number, code, long_clip, tmp_path):
+def test_ctrl_c_leaves_nothing_behind(number, code, make_clip, tmp_path):
+    words = [str(make_clip("long.mp4")), "-o", str(tmp_path / "out.mp4"), *QUICK]
     process = subprocess.Popen(
-        [sys.executable, "-m", "vidcolor", str(long_clip), "-o", str(tmp_path / "out.mp4"), *QUICK],
+        [sys.executable, "-m", "vidcolor", *words],
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -166,8 +176,6 @@ def test_preview_draws_a_labelled_sheet(clip, tmp_path):
         "preview", clip, "--at", "0", "--at", "0.3", "-r", "4,6", "-o", sheet, "--device", "cpu"
     )
     assert result.returncode == 0, result.stderr
-    from PIL import Image
-
     with Image.open(sheet) as image:
         # Two rows of frames; a gray column and one for each render factor.
         assert image.width == 3 * 480

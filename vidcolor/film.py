@@ -3,7 +3,7 @@
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +91,7 @@ def color_piece(
     on_frame: Callable[[int], None],
 ) -> Piece:
     """Decode, colour and encode a stretch, three threads abreast."""
-    size = colorizer.luma_size(film.width * film.sample_aspect, film.height)
+    size = colorizer.luma_size(float(film.width * film.sample_aspect), film.height)
     with read_luma(film, size, start=start, end=end) as frames:
         batches = ahead(in_batches(frames, colorizer))
         with closing(ahead(color_batches(batches, colorizer, film))) as colored:
@@ -111,14 +111,15 @@ def in_batches(frames: Iterator[LumaFrame], colorizer: Colorizer) -> Iterator[li
 
 
 def color_batches(
-    batches: Iterator[list[LumaFrame]], colorizer: Colorizer, film: Film
+    batches: Generator[list[LumaFrame], None, None], colorizer: Colorizer, film: Film
 ) -> Iterator[list[ChromaFrame]]:
     """Luma to chroma, in the code values of the film's own matrix and range."""
-    for batch in batches:
-        luma = torch.from_numpy(np.stack([frame.pixels for frame in batch])[:, None])
-        chroma = color.between_matrices(colorizer.chroma(luma), film.matrix)
-        codes = color.to_codes(chroma, film.full_range).numpy()
-        yield [ChromaFrame(frame.pts, plane) for frame, plane in zip(batch, codes, strict=True)]
+    with closing(batches):
+        for batch in batches:
+            luma = torch.from_numpy(np.stack([frame.pixels for frame in batch])[:, None])
+            chroma = color.between_matrices(colorizer.chroma(luma), film.matrix)
+            codes = color.to_codes(chroma, film.full_range).numpy()
+            yield [ChromaFrame(frame.pts, plane) for frame, plane in zip(batch, codes, strict=True)]
 
 
 def expected_frames(film: Film, start: float | None, end: float | None) -> int | None:
