@@ -17,6 +17,7 @@ from vidcolor.errors import WeightsError
 from vidcolor.models.critic import Critic, CriticShape
 from vidcolor.models.lite import Lite, LiteShape
 from vidcolor.models.unet import UNet, UNetShape
+from vidcolor.weights.check import is_html
 from vidcolor.weights.deoldify import fold_norms, rename
 
 
@@ -53,9 +54,12 @@ def _load(path: Path) -> UNet | Lite | Critic:
         fold_norms(tensors)
         network = _build(rename(tensors), metadata)
     except KeyError as error:
-        raise WeightsError(f"cannot use {path}: it lacks {error.args[0]}; fetch it again") from error
+        raise WeightsError(
+            f"cannot use {path}: it lacks {error.args[0]}; fetch it again"
+        ) from error
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
-        raise WeightsError(f"cannot use {path}: {error}") from error
+        problem = str(error).partition("\n")[0]
+        raise WeightsError(f"cannot use {path}: {problem}") from error
     return network.eval().requires_grad_(False)
 
 
@@ -96,17 +100,17 @@ def _read(path: Path) -> _Checkpoint:
     """Read every tensor of the file by the name it has there."""
     try:
         with path.open("rb") as file:
-            start = file.read(512).lstrip().lower()
+            head = file.read(512)
     except IsADirectoryError as error:
         raise WeightsError(f"{path} is a folder; give the checkpoint file inside it") from error
     except OSError as error:
-        raise WeightsError(f"cannot read {path}: {error.strerror}") from error
-    if start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise WeightsError(f"cannot read {path} ({error.strerror}); check the name") from error
+    if is_html(head):
         raise WeightsError(
             f"{path} is a web page, not a checkpoint: the download was turned away; "
             "fetch the file again"
         )
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         return _read_safetensors(path)
     return _Checkpoint(_read_pickle(path), {})
 
@@ -114,10 +118,9 @@ def _read(path: Path) -> _Checkpoint:
 def _read_safetensors(path: Path) -> _Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
-            return _Checkpoint(
-                {name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
-                file.metadata() or {},
-            )
+            # Copied: what lies in the mapped file is not aligned for fast arithmetic.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            return _Checkpoint(tensors, file.metadata() or {})
     except SafetensorError as error:
         raise WeightsError(f"{path} is damaged or cut short ({error}); fetch it again") from error
 

@@ -1,0 +1,124 @@
+"""Every public case of the oracle: numbers that the original DeOldify gave for made-up weights.
+
+`pytest -s tests/test_oracle.py` prints how close we are. Tolerances are the oracle's own.
+"""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vidcolor.colorizer import Colorizer
+from vidcolor.models.unet import UNet
+from vidcolor.render import RenderSettings
+from vidcolor.still import colorize_pixels
+from vidcolor.weights.checkpoint import load_critic, load_generator
+
+ORACLE = Path(__file__).parents[2] / "shared" / "oracle"
+
+pytestmark = pytest.mark.skipif(
+    not ORACLE.is_dir(), reason=f"there is no oracle in {ORACLE}, only its frozen extract is tested"
+)
+
+
+def write_checkpoint(name: str, path: Path, *, legacy: bool = False, wrapped: bool = False) -> None:
+    """The oracle's weights with seed 1, in one of the forms that DeOldify's files have."""
+    spec = importlib.util.spec_from_file_location(
+        "make_weights", ORACLE / "tools" / "make_weights.py"
+    )
+    assert spec and spec.loader
+    make_weights = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_weights)
+    manifest = json.loads((ORACLE / "manifests" / f"{name}.json").read_text())
+    tensors = {
+        key: torch.from_numpy(array) for key, array in make_weights.generate(manifest, 1).items()
+    }
+    content = {"model": tensors, "opt": {"state": {}, "param_groups": []}} if wrapped else tensors
+    torch.save(content, path, _use_new_zipfile_serialization=not legacy)
+
+
+class Watched(Colorizer):
+    """Remembers what went through: gray square, network output, painted square."""
+
+    gray: Tensor
+    output: Tensor
+    painted: Tensor
+
+    def paint(self, gray: Tensor) -> Tensor:
+        def remember(_module: object, _inputs: object, output: Tensor) -> None:
+            self.output = output
+
+        hook = self.generator.register_forward_hook(remember)
+        self.gray, self.painted = gray, super().paint(gray)
+        hook.remove()
+        return self.painted
+
+
+def close(what: str, got: np.ndarray, want: np.ndarray, limit: float, share: float = 1.0) -> None:
+    """Assert that no value is off by more than `limit`, nor more than `share` of them at all."""
+    assert got.shape == want.shape
+    error = np.abs(got.astype(np.float64) - want)
+    print(f"{what}: at most {error.max():.2g} off, {100 * (error > 0).mean():.4f} % differ")
+    assert error.max() <= limit
+    assert (error > 0).mean() <= share
+
+
+@pytest.fixture(scope="module", params=["deep", "wide"])
+def generator(request, tmp_path_factory) -> Iterator[UNet]:
+    path = tmp_path_factory.mktemp("oracle") / "generator.pth"
+    write_checkpoint(request.param, path, legacy=request.param == "deep")
+    network = load_generator(path)
+    path.unlink()
+    assert isinstance(network, UNet)
+    assert network.name == request.param
+    yield network
+
+
+@pytest.fixture
+def oracle(generator):
+    return np.load(ORACLE / "public" / f"{generator.name}_s1.npz")
+
+
+@pytest.mark.parametrize("size", [64, 80, 96])
+def test_generator(size, generator, oracle):
+    with torch.inference_mode():
+        got = generator(torch.from_numpy(oracle[f"raw_in_{size}"])).numpy()
+    close(f"{generator.name} {size}", got, oracle[f"raw_out_{size}"], 1e-4)
+
+
+@pytest.mark.parametrize("case", ["A_rf6", "A_rf10", "B_rf6", "B_rf7", "B_rf10"])
+def test_still(case, generator, oracle):
+    image, render_factor = case.split("_rf")
+    settings = RenderSettings(render_factor=int(render_factor), precision="fp32")
+    colorizer = Watched(generator, settings, device="cpu")
+    rgb = oracle[f"img_{image}"]
+    final = colorize_pixels(rgb, colorizer)
+    painted = colorizer.painted[0].movedim(0, 2).numpy()
+    height, width, _ = rgb.shape
+    raw = Image.fromarray(painted).resize((width, height), Image.Resampling.BILINEAR)
+
+    name = f"{generator.name} {case}"
+    gray = np.repeat(colorizer.gray[0].movedim(0, 2).numpy(), 3, axis=2)
+    close(f"{name} gray square", gray, oracle[f"{case}_square_in"], 0, 0)
+    close(f"{name} output", colorizer.output.numpy(), oracle[f"{case}_model_out"], 1e-4)
+    close(f"{name} square", painted, oracle[f"{case}_square_out"], 1, 1e-3)
+    close(f"{name} raw", np.asarray(raw), oracle[f"{case}_raw"], 1, 1e-3)
+    close(f"{name} final", final, oracle[f"{case}_final"], 3, 1e-3)
+
+
+def test_critic(tmp_path):
+    write_checkpoint("critic", tmp_path / "critic.pth", legacy=True, wrapped=True)
+    critic = load_critic(tmp_path / "critic.pth")
+    (tmp_path / "critic.pth").unlink()
+    oracle = np.load(ORACLE / "public" / "critic_s1.npz")
+    for size in (128, 192):
+        with torch.inference_mode():
+            got = critic(torch.from_numpy(oracle[f"critic_in_{size}"])).numpy()
+        want = oracle[f"critic_out_{size}"]
+        close(f"critic {size}", got.reshape(want.shape), want, 1e-5)
