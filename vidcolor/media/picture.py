@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from vidcolor.errors import MediaError
@@ -78,6 +78,11 @@ def read_picture(path: Path) -> Picture:
     except Image.DecompressionBombError as error:
         raise MediaError(
             f"{path} is too large to be safe ({error}); scale it down first"
+        ) from error
+    except UnidentifiedImageError as error:
+        raise MediaError(
+            f"{path} is no jpg, png, tif or webp picture, or its beginning is damaged; "
+            "open it elsewhere and save it anew"
         ) from error
     except Exception as error:  # Pillow raises whatever the broken bytes lead to
         raise MediaError(
