@@ -1,7 +1,6 @@
-"""The command line as a user meets it: real processes, real files."""
+"""The command line as a user meets it."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,9 +9,13 @@ from pathlib import Path
 
 import av
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from vidcolor import __version__
+from vidcolor.cli import vidcolor as command
 from vidcolor.cli.options import Timecode
+from vidcolor.errors import WeightsError
 
 QUICK = ("--render-factor", "4", "--device", "cpu")
 
@@ -25,14 +28,9 @@ def photo(tmp_path_factory):
     return path
 
 
-def vidcolor(*words, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "vidcolor", *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        **options,
-    )
+def vidcolor(*words):
+    """Call the command in this process; the result has exit_code, stdout and stderr."""
+    return CliRunner().invoke(command, [str(word) for word in words])
 
 
 def test_help_does_not_wait_for_torch():
@@ -51,7 +49,7 @@ def test_help_does_not_wait_for_torch():
 
 def test_a_film_and_a_still_are_coloured_and_told_as_json(clip, photo, tmp_path):
     result = vidcolor(clip, photo, "--output", tmp_path / "out", "--json", *QUICK)
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     film, still = json.loads(result.stdout)
     assert (film["status"], still["status"]) == ("done", "done")
     with av.open(film["target"]) as container:
@@ -63,18 +61,18 @@ def test_a_film_and_a_still_are_coloured_and_told_as_json(clip, photo, tmp_path)
 
 def test_quiet_says_nothing(clip, tmp_path):
     result = vidcolor(clip, "--output", tmp_path / "out.mp4", "-q", *QUICK)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
 
 
 def test_a_second_run_refuses_and_overwrite_replaces(clip, tmp_path):
     target = tmp_path / "out.mp4"
     target.write_bytes(b"mine")
     result = vidcolor(clip, "--output", target, *QUICK)
-    assert result.returncode == 1
+    assert result.exit_code == 1
     assert "--overwrite" in result.stderr
     assert target.read_bytes() == b"mine"
     result = vidcolor(clip, "--output", target, "--overwrite", *QUICK)
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     assert target.stat().st_size > 1000
 
 
@@ -82,7 +80,7 @@ def test_a_source_is_never_written_over(clip, tmp_path):
     source = tmp_path / "film.mp4"
     source.write_bytes(clip.read_bytes())
     result = vidcolor(source, "--output", source, "--overwrite", *QUICK)
-    assert result.returncode == 1
+    assert result.exit_code == 1
     assert "source itself" in result.stderr
     assert source.read_bytes() == clip.read_bytes()
 
@@ -95,7 +93,7 @@ def test_one_bad_file_does_not_stop_a_folder_and_a_second_run_skips(clip, photo,
     (archive / "c.png").write_bytes(photo.read_bytes())
     out = tmp_path / "out"
     result = vidcolor(archive, "--recursive", "-o", out, *QUICK)
-    assert result.returncode == 1
+    assert result.exit_code == 1
     assert "a.mp4" in result.stderr
     assert "Traceback" not in result.stderr
     files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
@@ -124,20 +122,19 @@ def test_wrong_input_gets_one_line_that_says_what_to_do(words, code, said, clip,
     text = tmp_path / "notes.txt"
     text.write_text("not a film")
     words = [word.format(clip=clip, text=text, out=tmp_path / "out") for word in words]
-    result = vidcolor(*words, cwd=tmp_path)
-    assert result.returncode == code, result.stderr
+    result = vidcolor(*words)
+    assert result.exit_code == code, result.stderr
     assert said in result.stderr
     assert "Traceback" not in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt"]
 
 
-def test_the_traceback_can_be_asked_for(tmp_path):
+def test_the_traceback_can_be_asked_for(tmp_path, monkeypatch):
     text = tmp_path / "notes.mp4"
     text.write_text("not a film")
-    environment = {**os.environ, "VIDCOLOR_TRACEBACK": "1"}
-    result = vidcolor(text, "--model", text, env=environment)
-    assert "WeightsError" in result.stderr
-    assert "Traceback" in result.stderr
+    assert isinstance(vidcolor(text, "--model", text).exception, SystemExit)
+    monkeypatch.setenv("VIDCOLOR_TRACEBACK", "1")
+    assert isinstance(vidcolor(text, "--model", text).exception, WeightsError)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -160,7 +157,10 @@ def test_ctrl_c_leaves_nothing_behind(number, code, make_clip, tmp_path):
 
 
 def test_python_m_and_version():
-    assert vidcolor("--version").stdout.startswith("vidcolor, version 0.")
+    result = subprocess.run(
+        [sys.executable, "-m", "vidcolor", "--version"], capture_output=True, text=True
+    )
+    assert result.stdout == f"vidcolor, version {__version__}\n"
 
 
 def test_info_names_ffmpeg_device_and_models():
@@ -175,7 +175,7 @@ def test_preview_draws_a_labelled_sheet(clip, tmp_path):
     result = vidcolor(
         "preview", clip, "--at", "0", "--at", "0.3", "-r", "4,6", "-o", sheet, "--device", "cpu"
     )
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     with Image.open(sheet) as image:
         # Two rows of frames; a gray column and one for each render factor.
         assert image.width == 3 * 480
@@ -186,7 +186,7 @@ def test_preview_draws_a_labelled_sheet(clip, tmp_path):
 
 def test_preview_beyond_the_end(clip, tmp_path):
     result = vidcolor("preview", clip, "--at", "01:00:00", "-o", tmp_path / "x.png")
-    assert result.returncode == 1
+    assert result.exit_code == 1
     assert "no frame at 01:00:00" in result.stderr
 
 

@@ -60,14 +60,14 @@ def contact_sheet(
 
 def frame_at(film: Film, time: float) -> np.ndarray:
     """The (h, w) uint8 luma of the first frame at or after `time`, in its display proportions."""
+    if film.duration is not None and time >= film.duration:
+        raise MediaError(
+            f"{film.path}: there is no frame at {clock(time)}; it lasts {clock(film.duration)}"
+        )
     height = round(CELL_WIDTH * film.height / (film.width * film.sample_aspect) / 2) * 2
     size = (CELL_WIDTH, max(16, height))
     with read_luma(film, size, start=time, end=time + LOOK) as frames:
-        frame = next(frames, None)
-    if frame is None:
-        length = f"it lasts {film.duration:.1f} s" if film.duration else "it is shorter"
-        raise MediaError(f"{film.path}: there is no frame at {clock(time)}; {length}")
-    return frame.pixels
+        return next(frames).pixels
 
 
 def colored(colorizer: Colorizer, gray: np.ndarray) -> np.ndarray:
