@@ -59,7 +59,9 @@ def _way_in(film: Film, muxer: str, stream: Stream) -> Carried | None:
 
 
 def _warning(film: Film, stream: Stream, muxer: str, way: Carried | None) -> str:
-    name = f"{stream.kind} stream {stream.index} ({stream.codec or 'unknown'})"
+    name = f"{stream.kind} stream {stream.index}"
+    if stream.codec:
+        name += f" ({stream.codec})"
     suffix = next(suffix for suffix, known in MUXERS.items() if known == muxer)
     happened = f"left out: {suffix} cannot hold it" if way is None else f"turned into {way.codec}"
     for other, known in (

@@ -6,13 +6,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import ffmpeg
 
 from vidcolor.media import graph
 from vidcolor.media.carry import carried_streams, codec_options
 from vidcolor.media.containers import muxer
-from vidcolor.media.probe import Film
+from vidcolor.media.probe import Film, probe
 from vidcolor.media.process import file_url, run
 from vidcolor.media.publish import published
 from vidcolor.media.write import Piece, color_tags
@@ -42,6 +41,11 @@ def join(
     first = pieces[0].first_pts * film.time_base
     trial = start is not None or end is not None
     options = _target_options(film, pieces[0], target)
+    labelled = [film.video_index, *(each.stream.index for each in carried)]
+    for number, index in enumerate(labelled):
+        options[f"map_metadata:s:{number}"] = f"1:s:{index}"
+    if trial:
+        options["copypriorss"] = 0  # no sound from before the first frame
     if end is not None:
         options["t"] = _seconds(graph.pts_at(film, end) * film.time_base - first)
     picture = ffmpeg.input(
@@ -74,14 +78,12 @@ def _target_options(film: Film, piece: Piece, target: Path) -> dict[str, Any]:
         "f": muxer(target.suffix),
         "c:0": "copy",
         "map_metadata": 1,
+        "metadata:s:0": "encoder=",  # the source's own, which no longer holds
         "map_chapters": 1,
         "strict": "experimental",
         # Tags that the codec does not carry itself would be lost on the way through the piece.
         **{f"{option}:0": value for option, value in color_tags(film).items()},
     }
-    labels = film.streams[film.video_index].labels
-    if labels:
-        options["metadata:s:0"] = [f"{key}={value}" for key, value in labels]
     if options["f"] == "matroska":
         # Left alone, older versions move every stream when the sound starts before zero.
         options["avoid_negative_ts"] = "disabled"
@@ -90,14 +92,9 @@ def _target_options(film: Film, piece: Piece, target: Path) -> dict[str, Any]:
         if film.time_base.denominator <= FINEST_TIMESCALE:
             options["movie_timescale"] = film.time_base.denominator
             options["video_track_timescale"] = film.time_base.denominator
-        if _codec(piece) == "hevc":
+        if probe(piece.path).codec == "hevc":
             options["tag:0"] = "hvc1"  # without it Apple's players show nothing
     return options
-
-
-def _codec(piece: Piece) -> str:
-    with av.open(str(piece.path)) as container:
-        return container.streams.video[0].codec_context.name
 
 
 def _playlist(film: Film, pieces: Sequence[Piece]) -> str:

@@ -20,7 +20,6 @@ PACKETS_TO_TRY = 500
 """So many video packets may fail to decode before a film counts as unreadable."""
 
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
-_LABELS = ("language", "title", "timecode", "reel_name")
 _BOTTOM_FIRST = (3, 5)  # stored so, or shown so
 _UNKNOWN_TAGS = (None, 0, 2, 3)
 
@@ -36,8 +35,6 @@ class Stream:
     language: str | None
     attached_picture: bool
     """A cover, not a film."""
-    labels: tuple[tuple[str, str], ...] = ()
-    """Those tags that still hold for a stream that was encoded again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +89,8 @@ def probe(path: Path) -> Film:
             av.open(file, "r", options={"protocol_whitelist": "none"}) as container,
         ):
             return _describe(path, container)
+    except av.error.PermissionError as error:
+        raise MediaError(f"{path} is a list of other files; name the film itself") from error
     except PermissionError as error:
         raise MediaError(f"{path} may not be read; check its permissions") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -164,7 +163,6 @@ def _stream(stream: AvStream) -> Stream:
         codec=codec.name if codec else None,
         language=stream.language,
         attached_picture=bool(stream.disposition & Disposition.attached_pic),
-        labels=tuple((key, stream.metadata[key]) for key in _LABELS if key in stream.metadata),
     )
 
 

@@ -19,6 +19,9 @@ from vidcolor.media.process import Process, run
 
 PIPE_SIZE = 1 << 20
 
+LARGEST_STEP_BACK = 0.1
+"""Seconds; ffmpeg too takes more than this for a break in time."""
+
 
 class LumaFrame(NamedTuple):
     """One frame as the generator sees it."""
@@ -43,7 +46,8 @@ def read_luma(
     """Decode `film` and yield its luma at `size` (width, height).
 
     start, end: read only the frames with start <= time < end, in seconds from the film's start.
-    The iterator may be left early. It raises MediaError when no frame can be decoded.
+    The iterator may be left early. It raises MediaError when no frame can be decoded, and where
+    the timestamps jump back, as in a broadcast that was pasted together.
     """
     receive, send = os.pipe()
     stamps: SimpleQueue[_Stamp | None] = SimpleQueue()
@@ -87,7 +91,7 @@ def _frames(
     film: Film, process: Process, size: tuple[int, int], stamps: SimpleQueue[_Stamp | None]
 ) -> Iterator[LumaFrame]:
     width, height = size
-    count = 0
+    latest = None
     while True:
         pixels = np.empty((height, width), np.uint8)
         if process.stdout.readinto(pixels.data) < pixels.size:  # type: ignore[attr-defined]
@@ -95,15 +99,26 @@ def _frames(
         stamp = stamps.get()
         if stamp is None:
             raise process.failure()
+        if latest is not None and (latest - stamp.pts) * film.time_base > LARGEST_STEP_BACK:
+            raise _jump_back(film, latest, stamp.pts)
+        latest = stamp.pts
         if not film.full_range:
             pixels = _full_range()[pixels]
         yield LumaFrame(stamp.pts, pixels, stamp.cut_score)
-        count += 1
     process.finish()
-    if count == 0:
+    if latest is None:
         raise MediaError(
             f"no frame of {film.path} can be decoded in the stretch that was asked for"
         )
+
+
+def _jump_back(film: Film, latest: int, pts: int) -> MediaError:
+    """No container can hold such a film, and its sound would be lost from there on."""
+    at, by = float(latest * film.time_base), float((latest - pts) * film.time_base)
+    return MediaError(
+        f"the timestamps of {film.path} jump back by {by:.1f} s at {at:.1f} s; "
+        "mend them first: ffmpeg -i FILM -c copy mended.mkv"
+    )
 
 
 @lru_cache
