@@ -71,7 +71,7 @@ class Glance(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        spread, mean = torch.std_mean(x.float(), dim=(2, 3))
+        spread, mean = torch.std_mean(x.float(), dim=(2, 3), correction=0)
         weights = self.weigh(torch.cat((mean, spread), 1).to(x.dtype))
         return x * weights[:, :, None, None]
 

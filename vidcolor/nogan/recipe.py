@@ -42,7 +42,7 @@ class Recipe:
 RANGES: dict[str, tuple[float, float]] = {
     "steps": (1, 10_000_000),
     "batch_size": (1, 4096),
-    "crop": (32, 512),
+    "crop": (64, 512),
     "max_learning_rate": (1e-8, 1.0),
     "warmup_steps": (0, 100_000),
     "decay": (0.0, 1.0),
