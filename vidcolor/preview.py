@@ -4,17 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
-from torch.nn import functional as F
 
-from vidcolor import color
 from vidcolor.colorizer import Colorizer
 from vidcolor.errors import MediaError
 from vidcolor.media.probe import Film, probe
+from vidcolor.media.publish import published
 from vidcolor.media.read import read_luma
+from vidcolor.still import colorize_pixels
 
 CELL_WIDTH = 480
 LABEL_HEIGHT = 22
@@ -48,14 +46,8 @@ def contact_sheet(
         column = make()
         cells.append([cell(colored(column.colorizer, gray), column.label) for gray in grays])
     sheet = np.concatenate([np.concatenate(rows, 0) for rows in cells], 1)
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        Image.fromarray(sheet).save(partial, "PNG")
-        partial.replace(target)
-    except OSError as error:
-        raise MediaError(f"{target}: cannot be written ({error.strerror or error})") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with published(target) as unfinished:
+        Image.fromarray(sheet).save(unfinished, "PNG")
 
 
 def frame_at(film: Film, time: float) -> np.ndarray:
@@ -72,13 +64,7 @@ def frame_at(film: Film, time: float) -> np.ndarray:
 
 def colored(colorizer: Colorizer, gray: np.ndarray) -> np.ndarray:
     """(h, w) uint8 luma -> (h, w, 3) uint8 RGB."""
-    height, width = gray.shape
-    small = cv2.resize(gray, colorizer.luma_size(width, height), interpolation=cv2.INTER_AREA)
-    chroma = colorizer.chroma(torch.from_numpy(small)[None, None])
-    chroma = F.interpolate(chroma, (height, width), mode="bicubic")
-    luma = torch.from_numpy(gray)[None, None].float() / 255
-    rgb = color.merge(luma, chroma).clamp(0, 1) * 255
-    return rgb[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
+    return colorize_pixels(np.repeat(gray[..., None], 3, axis=2), colorizer)
 
 
 def cell(picture: np.ndarray, label: str) -> np.ndarray:
