@@ -7,9 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-import av
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from films import pictures
 from PIL import Image
 
 from vidcolor import __version__
@@ -52,9 +53,7 @@ def test_a_film_and_a_still_are_coloured_and_told_as_json(clip, photo, tmp_path)
     assert result.exit_code == 0, result.stderr
     film, still = json.loads(result.stdout)
     assert (film["status"], still["status"]) == ("done", "done")
-    with av.open(film["target"]) as container:
-        frames = list(container.decode(video=0))
-    assert len(frames) == film["frames"]
+    assert len(pictures(Path(film["target"]))) == film["frames"] == 12
     assert Path(still["target"]).stat().st_size > 0
     assert "render factor 4" in result.stderr
 
@@ -180,8 +179,8 @@ def test_preview_draws_a_labelled_sheet(clip, tmp_path):
         # Two rows of frames; a gray column and one for each render factor.
         assert image.width == 3 * 480
         gray, coloured = image.crop((0, 30, 480, 300)), image.crop((480, 30, 960, 300))
-        assert all(r == g == b for _, (r, g, b) in gray.getcolors(1 << 20))
-        assert any(r != b for _, (r, g, b) in coloured.getcolors(1 << 20))
+        assert not np.ptp(np.asarray(gray).astype(int), axis=2).any()
+        assert np.ptp(np.asarray(coloured).astype(int), axis=2).any()
 
 
 def test_preview_beyond_the_end(clip, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from vidcolor.errors import VidcolorError
-from vidcolor.media.containers import MUXERS
+from vidcolor.media.containers import default_suffix
 
 STILLS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
 FILMS = {
@@ -126,7 +126,7 @@ def _is_file_name(output: Path) -> bool:
 def _target(source: Path, root: Path | None, output: Path | None, kind: str) -> Path:
     if output is not None and root is None and _is_file_name(output):
         return output
-    suffix = source.suffix if kind == "still" or source.suffix.lower() in MUXERS else ".mkv"
+    suffix = source.suffix if kind == "still" else default_suffix(source)
     name = f"{source.stem}{MARK}{suffix}"
     if output is None:
         return source.with_name(name)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from vidcolor.errors import MediaError
@@ -60,10 +61,9 @@ _QUALITY_OPTIONS = {
 }
 
 
-def default_suffix(film: Film) -> str:
+def default_suffix(source: Path) -> str:
     """The source's own suffix if a colored film can have it, else ".mkv", which holds it all."""
-    suffix = film.path.suffix.lower()
-    return suffix if suffix in MUXERS else ".mkv"
+    return source.suffix if source.suffix.lower() in MUXERS else ".mkv"
 
 
 def muxer(suffix: str) -> str:
