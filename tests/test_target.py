@@ -1,6 +1,7 @@
 """What can be written is known before the work starts."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
