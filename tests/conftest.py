@@ -47,6 +47,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
         *(*PICTURE, *X264, "-vf", "setparams=range=tv:color_primaries=1:color_trc=1:colorspace=1"),
     ),
     "packed.avi": (*PICTURE, "-c:v", "mpeg4", "-vtag", "XVID", "-bf", "2", "-q:v", "2"),
+    "raw.h264": (*PICTURE, *X264, "-bf", "2"),
     # Forty seconds with a keyframe every second, so that seeking has somewhere to go.
     "long.mp4": (
         *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=40"),

@@ -1,5 +1,6 @@
 """Sound, subtitles, chapters and labels: what comes along, what cannot, and where it could."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -16,9 +17,9 @@ def packets(path: Path, kind: str, number: int = 0) -> list[tuple[float, bytes]]
     """(seconds, content) of every packet of a stream."""
     with av.open(str(path)) as container:
         stream = [stream for stream in container.streams if stream.type == kind][number]
-        assert stream.time_base is not None
+        unit = stream.time_base or Fraction(1)
         return [
-            (float((packet.pts or 0) * stream.time_base), bytes(packet))
+            (float((packet.pts or 0) * unit), bytes(packet))
             for packet in container.demux(stream)
             if packet.pts is not None
         ]
@@ -32,7 +33,7 @@ def decoded_sound(path: Path) -> np.ndarray:
 def chapters(path: Path) -> list[tuple[float, str]]:
     with av.open(str(path)) as container:
         return [
-            (float(chapter["start"] * chapter["time_base"]), chapter["metadata"]["title"])
+            (float(chapter["start"] * (chapter["time_base"] or 1)), chapter["metadata"]["title"])
             for chapter in container.chapters()
         ]
 

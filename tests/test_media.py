@@ -58,6 +58,15 @@ def test_the_clips_are_what_they_are_named_for(make_clip):
     assert probe(make_clip("interlaced.mpg")).field_order == "tff"
 
 
+def test_a_stream_without_timestamps_gets_them_from_its_frame_rate(make_clip, tmp_path):
+    target = tmp_path / "colored.mov"
+    color_film(make_clip("raw.h264"), target)
+    expected, after = pictures(make_clip("cfr.mp4")), pictures(target)
+    for number, (old, new) in enumerate(zip(expected, after, strict=True)):
+        assert abs(new.time - old.time) < 1e-5
+        assert np.all(new.planes[1] == flat_chroma(number)[0, 0, 0])
+
+
 def test_a_change_of_size_does_not_end_the_film(make_clip, tmp_path):
     source, target = make_clip("changes_size.ts"), tmp_path / "colored.mov"
     color_film(source, target)

@@ -19,6 +19,9 @@ from vidcolor.media.write import Piece, color_tags
 FINEST_TIMESCALE = 1_000_000
 """Ticks per second that every player of MP4 takes."""
 
+SOUND_RATE = 48_000
+"""The clock of a whole film should not be coarser than its sound."""
+
 
 def join(
     film: Film,
@@ -89,9 +92,10 @@ def _target_options(film: Film, piece: Piece, target: Path) -> dict[str, Any]:
         options["avoid_negative_ts"] = "disabled"
     if options["f"] in ("mp4", "mov"):
         options["movflags"] = "+faststart"
-        if film.time_base.denominator <= FINEST_TIMESCALE:
-            options["movie_timescale"] = film.time_base.denominator
-            options["video_track_timescale"] = film.time_base.denominator
+        ticks = film.time_base.denominator
+        if ticks <= FINEST_TIMESCALE:
+            options["video_track_timescale"] = ticks
+            options["movie_timescale"] = ticks * max(1, -(-SOUND_RATE // ticks))
         if probe(piece.path).codec == "hevc":
             options["tag:0"] = "hvc1"  # without it Apple's players show nothing
     return options
