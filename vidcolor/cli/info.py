@@ -1,10 +1,9 @@
 """The command `vidcolor info`: what this installation has to work with."""
 
 import platform
+from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from vidcolor import __version__
 from vidcolor.cli.options import device_option, weights_dir_option
@@ -14,7 +13,7 @@ from vidcolor.errors import VidcolorError
 @click.command()
 @device_option
 @weights_dir_option
-def info(device, weights_dir) -> None:
+def info(device: str, weights_dir: Path | None) -> None:
     """Say which ffmpeg, device, precision and models are used."""
     import torch
 
@@ -32,11 +31,13 @@ def info(device, weights_dir) -> None:
         ffmpeg_line = str(error)
     at_hand = [name for name, model in MODELS.items() if locate(model, weights_dir)]
 
-    table = Table(box=None, show_header=False)
-    table.add_row("vidcolor", f"{__version__}, Python {platform.python_version()}")
-    table.add_row("torch", torch.__version__)
-    table.add_row("ffmpeg", ffmpeg_line)
-    table.add_row("device", describe(chosen))
-    table.add_row("precision", precision)
-    table.add_row("models at hand", ", ".join(at_hand) or "none")
-    Console().print(table)
+    lines = {
+        "vidcolor": f"{__version__}, Python {platform.python_version()}",
+        "torch": torch.__version__,
+        "ffmpeg": ffmpeg_line,
+        "device": describe(chosen),
+        "precision": precision,
+        "models at hand": ", ".join(at_hand) or "none",
+    }
+    for name, value in lines.items():
+        click.echo(f"{name:<16}{value}")

@@ -18,7 +18,6 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
-from rich.text import Text
 
 from vidcolor.cli.options import weights_dir_option
 from vidcolor.weights.catalog import MODELS, Model
@@ -54,7 +53,6 @@ def list_models(weights_dir: Path | None, as_json: bool) -> None:
     table = Table(box=SIMPLE)
     for heading in ("model", "architecture", "size", "origin", "licence", "at hand"):
         table.add_column(heading, no_wrap=True)
-    table.add_column("where", overflow="fold")
     for model, state, path in rows:
         size = model.size or (path.stat().st_size if path else None)
         table.add_row(
@@ -64,9 +62,11 @@ def list_models(weights_dir: Path | None, as_json: bool) -> None:
             model.origin,
             model.licence,
             state,
-            Text(str(path or "")),
         )
     Console().print(table)
+    for model, _, path in rows:
+        if path:
+            click.echo(f"{model.name}: {path}")
     if any(model.mirrors and state == "no" for model, state, _ in rows):
         click.echo("What is not at hand is fetched on first use, or by `vidcolor weights pull`.")
 
