@@ -1,10 +1,9 @@
 """One film, path to path: probe, decode, colour, encode, join, publish."""
 
 import itertools
-import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +14,10 @@ import torch
 from vidcolor import color
 from vidcolor.ahead import ahead
 from vidcolor.colorizer import Colorizer
-from vidcolor.errors import MediaError
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.join import join
 from vidcolor.media.probe import Film, probe
+from vidcolor.media.publish import work_folder
 from vidcolor.media.read import LumaFrame, read_luma
 from vidcolor.media.target import check_target
 from vidcolor.media.write import Piece, write_piece
@@ -66,7 +65,7 @@ def colorize_film(
     encode = check_target(film, target, encode or EncodeSettings())
     total = expected_frames(film, start, end)
 
-    with work_folder(target) as folder:
+    with work_folder(target.parent) as folder:
         piece = color_piece(
             film,
             folder / "piece",
@@ -130,16 +129,3 @@ def expected_frames(film: Film, start: float | None, end: float | None) -> int |
         return None
     seconds = min(end or film.duration, film.duration) - (start or 0)
     return max(1, round(seconds * film.frame_rate))
-
-
-@contextmanager
-def work_folder(target: Path) -> Iterator[Path]:
-    """A hidden folder beside `target` for what is unfinished; it goes whatever happens."""
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=".vidcolor-", dir=target.parent)
-    except OSError as error:
-        raise MediaError(
-            f"cannot write in {target.parent} ({error.strerror}); give another --output"
-        ) from error
-    with folder as name:
-        yield Path(name)

@@ -16,27 +16,34 @@ def published(target: Path) -> Iterator[Path]:
 
     Raises MediaError when the folder cannot be written.
     """
-    folder = _folder_in(target.parent)
-    try:
+    with work_folder(target.parent) as folder:
         unfinished = folder / f"film{target.suffix}"
         yield unfinished
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         unfinished.replace(target)
+
+
+@contextmanager
+def work_folder(parent: Path) -> Iterator[Path]:
+    """A hidden folder in `parent` for what is unfinished; it goes, whatever happens.
+
+    Raises MediaError when `parent` cannot be written.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=".vidcolor-", dir=parent))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise MediaError(
+            f"cannot write in {parent} ({reason}); choose another folder with --output"
+        ) from error
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def check_folder(folder: Path) -> None:
     """Raises MediaError unless files can be made in `folder`."""
-    _folder_in(folder).rmdir()
-
-
-def _folder_in(parent: Path) -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix=".vidcolor-", dir=parent))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise MediaError(
-            f"cannot write in {parent} ({reason}); choose another folder with --output"
-        ) from error
+    with work_folder(folder):
+        pass
