@@ -123,8 +123,9 @@ def test_the_default_plays_everywhere(make_clip, tmp_path, suffix):
     color_film(source, target, EncodeSettings())
     film = probe(target)
     assert (film.codec, film.pixel_format, film.bit_depth) == ("h264", "yuv420p", 8)
-    assert (film.color_space, film.color_primaries, film.color_transfer) == (1, 1, 1)
-    assert not film.full_range
+    for tagged in (film, probe(tmp_path / "piece0")):  # the container, and the stream itself
+        tags = (tagged.color_space, tagged.color_primaries, tagged.color_transfer)
+        assert (*tags, tagged.full_range) == (1, 1, 1, False)
     assert film.frame_rate == probe(source).frame_rate
     for old, new in zip(pictures(source), pictures(target), strict=True):
         assert np.abs(new.planes[0].astype(int) - old.planes[0]).mean() < 2
@@ -148,11 +149,20 @@ def test_full_range_is_kept_and_tagged(make_clip, tmp_path, codec, suffix):
     assert probe(target).full_range
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
-def test_sample_aspect_is_kept(make_clip, tmp_path, suffix):
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("anamorphic.mp4", ".mp4"),
+        ("anamorphic.mp4", ".mov"),
+        ("anamorphic.mp4", ".mkv"),
+        ("nearly_square.mp4", ".mp4"),
+        ("nearly_square.mp4", ".mov"),
+    ],
+)
+def test_sample_aspect_is_kept(make_clip, tmp_path, name, suffix):
     target = tmp_path / f"colored{suffix}"
-    color_film(make_clip("anamorphic.mp4"), target, EncodeSettings())
-    assert probe(target).sample_aspect == probe(make_clip("anamorphic.mp4")).sample_aspect != 1
+    color_film(make_clip(name), target, EncodeSettings())
+    assert probe(target).sample_aspect == probe(make_clip(name)).sample_aspect != 1
 
 
 def test_interlaced_film_stays_interlaced(make_clip, tmp_path):
