@@ -20,11 +20,15 @@ COMMANDS = {
 }
 """Loaded when they are called, so that --help does not wait for torch."""
 
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that end a run as cleanly as Ctrl-C does."""
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a run as cleanly as Ctrl-C does."""
+class Stopped(KeyboardInterrupt):
+    """One of the ENDING signals arrived."""
+
+    def __init__(self, number: int):
+        self.number = number
 
 
 class Vidcolor(click.Group):
@@ -55,7 +59,7 @@ class Vidcolor(click.Group):
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt as stop:
             click.echo("vidcolor: stopped; no unfinished result was left behind", err=True)
-            ctx.exit(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED)
+            ctx.exit(128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT))
 
 
 @click.command(
@@ -78,10 +82,12 @@ def vidcolor() -> None:
 def main() -> None:
     """The console script."""
 
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
 
-    signal.signal(signal.SIGTERM, terminate)
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, stop)
     # Names of films can hold bytes that are no text; showing them must not fail.
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
