@@ -171,6 +171,23 @@ def test_interlaced_film_stays_interlaced(make_clip, tmp_path):
     assert probe(target).field_order == "tff"
 
 
+@pytest.mark.parametrize("name", ["cfr.mp4", "gray.mkv", "full_range.mov", "ten_bit.mkv"])
+@pytest.mark.parametrize("depth", [8, 10, 12])
+def test_another_depth_keeps_black_and_white(make_clip, tmp_path, name, depth):
+    target = tmp_path / "colored.mov"
+    pix_fmt = "yuv420p" if depth == 8 else f"yuv420p{depth}le"
+    color_film(make_clip(name), target, EncodeSettings(codec="ffv1", pix_fmt=pix_fmt))
+    film = probe(make_clip(name))
+    factor = 2.0 ** (depth - film.bit_depth)
+    # ffmpeg's scaler makes white of 255 either 1020 or 1023.
+    tolerance = 2**depth / 255 if film.full_range and factor > 1 else 1 if factor < 1 else 0
+    for number, picture in enumerate(pictures(target)):
+        luma = pictures(make_clip(name))[number].planes[0]
+        assert np.abs(picture.planes[0] - luma * factor).max() <= tolerance
+        for plane, chroma in zip(picture.planes[1:], flat_chroma(number), strict=True):
+            assert np.all(plane == int(chroma[0, 0]) << (depth - 8))
+
+
 def test_odd_sizes_grow_by_a_repeated_row_and_column(make_clip, tmp_path):
     target = tmp_path / "colored.mp4"
     color_film(make_clip("odd.mkv"), target, EncodeSettings(crf=1))

@@ -138,7 +138,8 @@ def encoder_options(film: Film, settings: EncodeSettings) -> dict[str, Any]:
         options[_quality_option(codec)] = settings.crf
     if settings.preset is not None:
         options["preset"] = settings.preset
-    if film.field_order is not None and codec in KEEPS_FIELDS:
+    # Fields of 4:2:0 need an even number of chroma rows each.
+    if film.field_order is not None and codec in KEEPS_FIELDS and film.height % 4 == 0:
         options["flags"] = "+ildct+ilme"
     return options
 

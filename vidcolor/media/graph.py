@@ -8,7 +8,7 @@ from typing import Any
 
 import ffmpeg
 
-from vidcolor.media.pixels import pixel_format
+from vidcolor.media.pixels import pixel_format, planar_name
 from vidcolor.media.probe import Film
 from vidcolor.media.process import file_url
 
@@ -46,15 +46,22 @@ def color_range(film: Film) -> str:
     return "full" if film.full_range else "limited"
 
 
-def luma(film: Film, stream: Any, *, start: float | None = None, end: float | None = None) -> Any:
-    """The luma plane of `stream` at full size and depth, in code values, as a gray picture.
+def luma(
+    film: Film,
+    stream: Any,
+    *,
+    depth: int | None = None,
+    start: float | None = None,
+    end: float | None = None,
+) -> Any:
+    """The luma plane of `stream` at full size, in code values, as a gray picture.
 
+    depth: bits of a sample; the film's own if None.
     start, end: keep only the frames with start <= time < end, in seconds of the film.
     """
     # The range is named on both sides of every scale: left out, some versions expand it.
     size = {"w": film.width, "h": film.height}
-    pixels = pixel_format(film.pixel_format)
-    if pixels.rgb:
+    if pixel_format(film.pixel_format).rgb:
         flags = "bicubic+accurate_rnd+full_chroma_inp"
         picture = stream.filter(
             "scale", **size, flags=flags, out_range="limited", out_color_matrix=film.matrix
@@ -62,11 +69,24 @@ def luma(film: Film, stream: Any, *, start: float | None = None, end: float | No
     else:
         same = color_range(film)
         picture = stream.filter("scale", **size, flags="bicubic", in_range=same, out_range=same)
-    name = film.pixel_format if film.pixel_format.startswith("yuvj") else pixels.planar
-    picture = picture.filter("format", name).filter("settb", time_base(film).replace(":", "/"))
+    picture = picture.filter("format", _planar(film, depth or film.bit_depth))
+    picture = picture.filter("settb", time_base(film).replace(":", "/"))
     if start is not None or end is not None:
         picture = picture.filter("trim", **_stretch(film, start, end))
     return picture.filter("extractplanes", "y").filter("setsar", 1)
+
+
+def _planar(film: Film, depth: int) -> str:
+    """The pixel format from which luma is taken: the film's own planes, if it has some.
+
+    Depth is changed here and not in the gray picture, which some versions take for full range.
+    """
+    if film.pixel_format.startswith("yuvj") and depth == film.bit_depth:
+        return film.pixel_format
+    pixels = pixel_format(film.pixel_format)
+    if depth == film.bit_depth:
+        return pixels.planar
+    return planar_name(None if pixels.gray else (1, 1), depth)
 
 
 def _stretch(film: Film, start: float | None, end: float | None) -> dict[str, int]:

@@ -11,10 +11,11 @@ import ffmpeg
 from vidcolor.media import graph
 from vidcolor.media.carry import carried_streams, codec_options
 from vidcolor.media.containers import muxer
+from vidcolor.media.merge import color_tags
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.process import file_url, run
 from vidcolor.media.publish import published
-from vidcolor.media.write import Piece, color_tags
+from vidcolor.media.write import Piece
 
 FINEST_TIMESCALE = 1_000_000
 """Ticks per second that every player of MP4 takes."""

@@ -27,6 +27,10 @@ class PixelFormat:
     """RGB, XYZ or a palette: luma has to be computed."""
 
     @property
+    def gray(self) -> bool:
+        return self.subsampling is None and not self.rgb
+
+    @property
     def planar(self) -> str:
         """ffmpeg's name for the same samples in separate planes; RGB becomes 4:2:0."""
         if self.rgb:

@@ -210,7 +210,7 @@ def _full_range(frame: VideoFrame, video: VideoStream) -> bool:
         return True
     value = int(frame.color_range) or int(video.codec_context.color_range)
     # Untagged gray is full range by ffmpeg's convention, untagged YUV limited.
-    return value == 2 or (value == 0 and pixels.subsampling is None)
+    return value == 2 or (value == 0 and pixels.gray)
 
 
 def _field_order(frame: VideoFrame, video: VideoStream) -> str | None:

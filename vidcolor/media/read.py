@@ -1,6 +1,7 @@
 """A film's luma, small, frame by frame."""
 
 import os
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -17,10 +18,13 @@ from vidcolor.media import graph
 from vidcolor.media.probe import Film
 from vidcolor.media.process import Process, run
 
-PIPE_SIZE = 1 << 20
-
 LARGEST_STEP_BACK = 0.1
 """Seconds; ffmpeg too takes more than this for a break in time."""
+
+
+_MEND = "mend it first: ffmpeg -i FILM -c copy mended.mkv"
+_FRAME = re.compile(rb"frame:\d+ +pts:(-?\d+|NOPTS)\s")
+_SCORE = re.compile(rb"lavfi\.scd\.score=([\d.]+)\n")
 
 
 class LumaFrame(NamedTuple):
@@ -35,7 +39,7 @@ class LumaFrame(NamedTuple):
 
 
 class _Stamp(NamedTuple):
-    pts: int
+    pts: int | None
     cut_score: float
 
 
@@ -53,7 +57,7 @@ def read_luma(
     stamps: SimpleQueue[_Stamp | None] = SimpleQueue()
     with os.fdopen(receive, "rb") as metadata, os.fdopen(send, "wb") as sender:
         command = _command(film, size, start, end, send)
-        pipes = {"stdout": subprocess.PIPE, "pipesize": PIPE_SIZE, "pass_fds": (send,)}
+        pipes = {"stdout": subprocess.PIPE, "pass_fds": (send,)}
         with run(command, f"read {film.path}", **pipes) as process:
             sender.close()  # so that the pipe ends when ffmpeg does
             drain = threading.Thread(target=_read_stamps, args=(metadata, stamps), daemon=True)
@@ -99,6 +103,8 @@ def _frames(
         stamp = stamps.get()
         if stamp is None:
             raise process.failure()
+        if stamp.pts is None:
+            raise MediaError(f"a frame of {film.path} has no timestamp; {_MEND}")
         if latest is not None and (latest - stamp.pts) * film.time_base > LARGEST_STEP_BACK:
             raise _jump_back(film, latest, stamp.pts)
         latest = stamp.pts
@@ -116,8 +122,7 @@ def _jump_back(film: Film, latest: int, pts: int) -> MediaError:
     """No container can hold such a film, and its sound would be lost from there on."""
     at, by = float(latest * film.time_base), float((latest - pts) * film.time_base)
     return MediaError(
-        f"the timestamps of {film.path} jump back by {by:.1f} s at {at:.1f} s; "
-        "mend them first: ffmpeg -i FILM -c copy mended.mkv"
+        f"the timestamps of {film.path} jump back by {by:.1f} s at {at:.1f} s; {_MEND}"
     )
 
 
@@ -137,8 +142,8 @@ def _read_stamps(metadata: IO[bytes], stamps: SimpleQueue[_Stamp | None]) -> Non
     """
     pts = None
     for line in metadata:
-        if line.startswith(b"frame:"):
-            pts = int(line.split(b"pts:", 1)[1].split()[0])
-        elif line.startswith(b"lavfi.scd.score=") and pts is not None:
-            stamps.put(_Stamp(pts, float(line.split(b"=", 1)[1])))
+        if frame := _FRAME.match(line):
+            pts = None if frame[1] == b"NOPTS" else int(frame[1])
+        elif score := _SCORE.match(line):
+            stamps.put(_Stamp(pts, float(score[1])))
     stamps.put(None)

@@ -16,11 +16,11 @@ from vidcolor.media.containers import (
     muxer,
     piece_muxer,
 )
+from vidcolor.media.merge import output_size
 from vidcolor.media.pixels import pixel_format
 from vidcolor.media.probe import Film
 from vidcolor.media.process import file_url, run
 from vidcolor.media.publish import check_folder
-from vidcolor.media.write import output_size
 
 
 def check_target(film: Film, target: Path, settings: EncodeSettings) -> EncodeSettings:
