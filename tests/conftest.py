@@ -38,6 +38,10 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "full_range.mov": (*PICTURE, "-c:v", "mjpeg", "-pix_fmt", "yuvj422p", "-q:v", "2"),
     "late.ts": (*PICTURE, "-c:v", "mpeg2video", "-q:v", "2", "-bf", "2", "-output_ts_offset", "7"),
     "anamorphic.mp4": (*PICTURE, "-vf", "setsar=4/3", *X264),
+    "bottom_first.mpg": (
+        *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=50:duration=0.48"),
+        *("-vf", "tinterlace=interleave_bottom", "-c:v", "mpeg2video", "-flags", "+ildct+ilme"),
+    ),
     "nearly_square.mp4": (*PICTURE, "-vf", "setsar=640/639:max=1000", *X264),
     "rgb.mov": (*PICTURE, "-c:v", "qtrle", "-pix_fmt", "rgb24"),
     "interlaced.mpg": (

@@ -60,6 +60,7 @@ def _enlarged(film):
         (".webm", {"codec": "libx264"}, "webm cannot hold libx264; choose a .mkv target"),
         (".mov", {"codec": "libvpx-vp9"}, "mov cannot hold libvpx-vp9; choose a .mkv target"),
         (".mp4", {"preset": "hasty"}, "cannot encode with libx264: .*hasty.*--preset"),
+        (".mkv", {"codec": "mpeg2video"}, "cannot encode with mpeg2video: .*does not support"),
         (".mkv", {"codec": "ffv1", "crf": 10}, "ffv1 has no constant quality; leave --crf out"),
         (".mkv", {"pix_fmt": "rgb24"}, "rgb24 is no YUV pixel format; choose one like yuv420p"),
         (".mkv", {"pix_fmt": "yuv"}, "yuv is no YUV pixel format"),

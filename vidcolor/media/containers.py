@@ -43,7 +43,7 @@ KEEPS_SUBSAMPLING = re.compile("ffv1|prores|dnxhd|utvideo|huffyuv|magicyuv")
 
 KEEPS_ODD_SIZE = re.compile("ffv1|vp9|utvideo|huffyuv|magicyuv")
 
-KEEPS_FIELDS = ("libx264", "mpeg2video", "prores_ks", "dnxhd")
+KEEPS_FIELDS = ("libx264", "prores_ks", "dnxhd")
 """Encoders that keep the two fields of interlaced pictures apart."""
 
 _EXTRA_OPTIONS: dict[str, dict[str, Any]] = {

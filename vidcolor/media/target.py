@@ -8,6 +8,7 @@ import av
 import ffmpeg
 
 from vidcolor.errors import MediaError
+from vidcolor.media import graph
 from vidcolor.media.containers import (
     EncodeSettings,
     complete,
@@ -57,6 +58,7 @@ def _encode(film: Film, piece: Path, settings: EncodeSettings) -> None:
         file_url(piece),
         f=piece_muxer(settings.codec),
         pix_fmt=settings.pix_fmt,
+        enc_time_base=graph.time_base(film),
         **{"frames:v": 3},
         **encoder_options(film, settings),
     )
