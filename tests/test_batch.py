@@ -11,7 +11,17 @@ from vidcolor.errors import MediaError, VidcolorError
 @pytest.fixture
 def archive(tmp_path):
     """Files that only have names."""
-    for name in ("a.mp4", "b.avi", "old/c.mkv", "old/d.JPG", "notes.txt", "a.color.mp4", ".e.mp4"):
+    for name in (
+        "a.mp4",
+        "b.avi",
+        "old/c.mkv",
+        "old/d.JPG",
+        "notes.txt",
+        "a.color.mp4",
+        ".e.mp4",
+        "a.preview.png",
+        ".bin/f.mp4",
+    ):
         path = tmp_path / "archive" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -27,7 +37,7 @@ def test_a_film_is_coloured_beside_itself():
 
 
 def test_a_container_that_is_not_written_becomes_mkv():
-    assert targets(plan([Path("film.avi")], None, recursive=False)) == [Path("film.color.mkv")]
+    assert targets(plan([Path("film.avi")], None, recursive=False)) == [Path("film.avi.color.mkv")]
 
 
 def test_a_still_keeps_its_format():
@@ -37,14 +47,14 @@ def test_a_still_keeps_its_format():
 
 def test_a_folder_leaves_out_results_hidden_files_and_what_is_no_picture(archive):
     jobs = plan([archive], None, recursive=False)
-    assert targets(jobs) == [archive / "a.color.mp4", archive / "b.color.mkv"]
+    assert targets(jobs) == [archive / "a.color.mp4", archive / "b.avi.color.mkv"]
 
 
 def test_recursive_mirrors_the_tree(archive):
     jobs = plan([archive], Path("out"), recursive=True)
     assert targets(jobs) == [
         Path("out/a.color.mp4"),
-        Path("out/b.color.mkv"),
+        Path("out/b.avi.color.mkv"),
         Path("out/old/c.color.mkv"),
         Path("out/old/d.color.JPG"),
     ]
@@ -52,12 +62,27 @@ def test_recursive_mirrors_the_tree(archive):
 
 def test_sources_that_differ_in_suffix_alone_do_not_share_a_target():
     jobs = plan([Path("a.avi"), Path("a.mkv")], None, recursive=False)
-    assert targets(jobs) == [Path("a.color.mkv"), Path("a.mkv.color.mkv")]
+    assert targets(jobs) == [Path("a.avi.color.mkv"), Path("a.color.mkv")]
+
+
+def test_two_sources_that_would_become_one_file_are_refused():
+    with pytest.raises(VidcolorError, match="would both become"):
+        plan([Path("x/a.mp4"), Path("y/a.mp4")], Path("out"), recursive=False)
+
+
+def test_a_source_that_is_named_twice_is_coloured_once(archive):
+    jobs = plan([archive, archive / "a.mp4", archive / ".." / "archive"], None, recursive=False)
+    assert len(jobs) == 2
 
 
 def test_several_sources_need_a_folder(archive):
-    with pytest.raises(VidcolorError, match="name a folder"):
+    with pytest.raises(VidcolorError, match="several sources"):
         plan([archive], Path("one.mp4"), recursive=False)
+
+
+def test_an_empty_folder_does_not_stop_the_others(archive, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert len(plan([tmp_path / "empty", archive], None, recursive=False)) == 2
 
 
 def test_an_empty_folder_says_so(tmp_path):

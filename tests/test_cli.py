@@ -56,6 +56,7 @@ def test_a_film_and_a_still_are_coloured_and_told_as_json(clip, photo, tmp_path)
     assert len(pictures(Path(film["target"]))) == film["frames"] == 12
     assert Path(still["target"]).stat().st_size > 0
     assert "render factor 4" in result.stderr
+    assert "float32" in result.stderr  # stills are coloured in full precision
 
 
 def test_quiet_says_nothing(clip, tmp_path):
@@ -157,6 +158,31 @@ def test_ctrl_c_leaves_nothing_behind(number, code, make_clip, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_verbose_says_how_a_film_is_read_and_written(clip, tmp_path):
+    said = vidcolor(clip, "-o", tmp_path / "out.mp4", "-v", *QUICK).stderr
+    assert "h264 in mov, 64x48 yuv420p" in said
+    assert "libx264 yuv420p, crf 17" in said
+
+
+def test_names_with_brackets_are_told_whole(clip, tmp_path):
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    for name in ("[red] a.mp4", "b.mp4"):
+        (archive / name).write_bytes(b"no film")
+    said = vidcolor(archive, *QUICK).stderr
+    assert said.count("[red] a.mp4") >= 2
+
+
+def test_completion_offers_options_and_files_at_once(monkeypatch):
+    monkeypatch.setenv("_VIDCOLOR_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", "vidcolor --mo")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    result = CliRunner().invoke(command, prog_name="vidcolor")
+    assert "--model" in result.stdout
+    monkeypatch.setenv("COMP_WORDS", "vidcolor fil")
+    assert "file,fil" in CliRunner().invoke(command, prog_name="vidcolor").stdout
+
+
 def test_python_m_and_version():
     result = subprocess.run(
         [sys.executable, "-m", "vidcolor", "--version"], capture_output=True, text=True
@@ -183,6 +209,15 @@ def test_preview_draws_a_labelled_sheet(clip, tmp_path):
         gray, coloured = image.crop((0, 30, 480, 300)), image.crop((480, 30, 960, 300))
         assert not np.ptp(np.asarray(gray).astype(int), axis=2).any()
         assert np.ptp(np.asarray(coloured).astype(int), axis=2).any()
+
+
+def test_preview_never_writes_over_the_film(clip, tmp_path):
+    film = tmp_path / "film.png"  # whatever it is called
+    film.write_bytes(clip.read_bytes())
+    result = vidcolor("preview", film, "--at", "0", "-o", film, "--overwrite")
+    assert result.exit_code == 1
+    assert "source itself" in result.stderr
+    assert film.read_bytes() == clip.read_bytes()
 
 
 def test_preview_beyond_the_end(clip, tmp_path):

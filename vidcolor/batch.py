@@ -11,13 +11,16 @@ from vidcolor.media.containers import default_suffix
 STILLS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
 FILMS = {
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".m2ts", ".mts"),
-    *(".vob", ".wmv", ".asf", ".flv", ".ogv", ".3gp", ".mxf", ".dv", ".y4m", ".gif", ".mjpeg"),
+    *(".vob", ".wmv", ".asf", ".flv", ".ogv", ".3gp", ".mxf", ".dv", ".y4m", ".gif"),
     *(".h264", ".264", ".hevc", ".m2v", ".nut", ".divx", ".rm", ".rmvb"),
 }
 """What a folder is searched for; a file that is named outright may be called anything."""
 
 MARK = ".color"
-"""Stands before the suffix of everything we make, which a folder's search leaves out."""
+"""Stands before the suffix of everything we make."""
+
+MARKS = {MARK, ".preview"}
+"""What a folder's search leaves out, because we made it."""
 
 
 @dataclass(frozen=True)
@@ -47,25 +50,33 @@ def plan(sources: Sequence[Path], output: Path | None, *, recursive: bool) -> li
     """Which files are coloured, and under which names.
 
     A folder given as output mirrors the tree of a source folder. Without output, the target lies
-    beside its source as NAME.color.SUFFIX. Raises VidcolorError where a source is missing, a
-    folder holds nothing, or several sources would go into one file.
+    beside its source as NAME.color.SUFFIX; a film whose container changes keeps its old suffix in
+    the name, so that a.avi and a.mkv do not meet. Raises VidcolorError where a source cannot be
+    read, where there is nothing to do, or where two sources would become one file.
     """
-    found = [(path, root) for source in sources for path, root in _files(source, recursive)]
-    several = len(found) > 1 or any(source.is_dir() for source in sources)
-    if output is not None and several and _is_file_name(output):
-        raise VidcolorError(f"{output} is one file, but there are several sources; name a folder")
-
-    jobs: list[Job] = []
-    taken: set[Path] = set()
-    for source, root in found:
-        kind = "still" if source.suffix.lower() in STILLS else "film"
-        target = _target(source, root, output, kind)
-        if target in taken:
-            # a.avi and a.mkv both want a.color.mkv.
-            target = target.with_name(f"{source.name}{MARK}{target.suffix}")
-        taken.add(target)
-        jobs.append(Job(source, target, kind, from_folder=root is not None))
-    return jobs
+    try:
+        found = {
+            path.resolve(): (path, root)
+            for source in sources
+            for path, root in _files(source, recursive)
+        }
+        several = len(found) > 1 or any(source.is_dir() for source in sources)
+        jobs: dict[Path, Job] = {}
+        for source, root in found.values():
+            kind = "still" if source.suffix.lower() in STILLS else "film"
+            target = _target(source, root, output, kind, several=several)
+            if target in jobs:
+                raise VidcolorError(
+                    f"{jobs[target].source} and {source} would both become {target}; "
+                    "colour them in two calls, with different --output folders"
+                )
+            jobs[target] = Job(source, target, kind, from_folder=root is not None)
+    except OSError as error:
+        raise VidcolorError(f"{error.filename}: {error.strerror}; may you read it?") from error
+    if not jobs:
+        hint = "" if recursive else "; --recursive looks into their folders too"
+        raise VidcolorError(f"no films or stills in {', '.join(map(str, sources))}{hint}")
+    return list(jobs.values())
 
 
 def run(
@@ -91,7 +102,7 @@ def run(
                 )
             _make_folder(job.target.parent)
             outcome = work(job)
-        except VidcolorError as error:
+        except (VidcolorError, OSError) as error:
             outcome = Outcome(job, "failed", error=str(error))
         yield outcome
 
@@ -102,32 +113,30 @@ def _files(source: Path, recursive: bool) -> Iterator[tuple[Path, Path | None]]:
         yield source, None
         return
     paths = source.rglob("*") if recursive else source.iterdir()
-    files = sorted(path for path in paths if _wanted(path))
-    if not files:
-        hint = "" if recursive else "; --recursive looks into its folders too"
-        raise VidcolorError(f"{source}: no films or stills in this folder{hint}")
-    for path in files:
+    for path in sorted(path for path in paths if _wanted(path, source)):
         yield path, source
 
 
-def _wanted(path: Path) -> bool:
+def _wanted(path: Path, folder: Path) -> bool:
     return (
         path.suffix.lower() in FILMS | STILLS
-        and not path.name.startswith(".")
-        and Path(path.stem).suffix != MARK
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and Path(path.stem).suffix not in MARKS
         and path.is_file()
     )
 
 
-def _is_file_name(output: Path) -> bool:
-    return not output.is_dir() and output.suffix.lower() in FILMS | STILLS
-
-
-def _target(source: Path, root: Path | None, output: Path | None, kind: str) -> Path:
-    if output is not None and root is None and _is_file_name(output):
-        return output
+def _target(
+    source: Path, root: Path | None, output: Path | None, kind: str, *, several: bool
+) -> Path:
+    if output is not None and output.suffix and not output.is_dir():
+        if not several:
+            return output
+        if output.suffix.lower() in FILMS | STILLS:
+            raise VidcolorError(f"{output} is one file, but there are several sources")
     suffix = source.suffix if kind == "still" else default_suffix(source)
-    name = f"{source.stem}{MARK}{suffix}"
+    stem = source.stem if suffix == source.suffix else source.name
+    name = f"{stem}{MARK}{suffix}"
     if output is None:
         return source.with_name(name)
     return output / source.relative_to(root).with_name(name) if root else output / name

@@ -1,6 +1,7 @@
 """A generator on a device: a batch of luma in, a batch of chroma out."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -100,24 +101,31 @@ class Colorizer:
         return self.generator((luma.float() / 255).to(self.dtype)).float()
 
     @torch.inference_mode()
-    def _in_batches(self, step, frames: Tensor) -> Tensor:
+    def _in_batches(self, step: Callable[[Tensor], Tensor], frames: Tensor) -> Tensor:
         """Run `step` over the frames; out of memory halves the batch and tries again."""
         results = []
         done = 0
         while done < len(frames):
             batch = frames[done : done + self.batch_size]
-            try:
-                results.append(step(batch.to(self.device)).cpu())
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                if self.batch_size > 1:
-                    self.batch_size = max(1, min(self.batch_size, len(batch)) // 2)
-                    self._release_memory()
-                    continue
-                raise DeviceError(self._too_large()) from error
-            done += len(batch)
+            result = self._try(step, batch)
+            if result is not None:
+                results.append(result)
+                done += len(batch)
+            elif len(batch) > 1:
+                self.batch_size = len(batch) // 2
+            else:
+                raise DeviceError(self._too_large())
         return torch.cat(results)
+
+    def _try(self, step: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor | None:
+        """The step's result on the CPU, or None, with all memory given back, if it ran out."""
+        try:
+            return step(batch.to(self.device)).cpu()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        self._release_memory()
+        return None
 
     def _affordable_batch(self) -> int:
         """A first guess that out-of-memory may still halve."""
@@ -137,20 +145,11 @@ class Colorizer:
         return f"{message}, nor does a much smaller one; use --model lite or --device cpu"
 
     def _fits(self, factor: int) -> bool:
-        self._release_memory()
-        channels = 3 if self.paints else 1
-        try:
-            self.generator(
-                torch.zeros(
-                    1, channels, 16 * factor, 16 * factor, dtype=self.dtype, device=self.device
-                )
-            )
-        except RuntimeError as error:
-            if is_out_of_memory(error):
-                return False
-            raise
-        return True
+        gray = torch.zeros(1, 1, 16 * factor, 16 * factor, dtype=torch.uint8)
+        return self._try(self._paint if self.paints else self._lite_chroma, gray) is not None
 
     def _release_memory(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()

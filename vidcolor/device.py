@@ -15,8 +15,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, ImportError) as error:
         raise DeviceError(
             f"there is no device {name!r} here; leave --device out, or use --device cpu"
         ) from error
@@ -29,7 +29,10 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         return DTYPES[name]
     if device.type != "cpu":
         return torch.float16
-    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+    has_bf16 = torch.backends.mkldnn.is_available() and (
+        torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
+    return torch.bfloat16 if has_bf16 else torch.float32
 
 
 def free_memory(device: torch.device) -> int | None:
@@ -41,7 +44,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether torch said that memory ran out, on whichever device."""
     words = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError) or (
-        "out of memory" in words or "can't allocate memory" in words
+        "out of memory" in words or "can't allocate memory" in words or "alloc_failed" in words
     )
 
 

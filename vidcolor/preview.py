@@ -1,6 +1,6 @@
 """One picture that shows a film at several times, by several models and render factors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +10,14 @@ from PIL import Image, ImageDraw, ImageFont
 from vidcolor.colorizer import Colorizer
 from vidcolor.errors import MediaError
 from vidcolor.media.probe import Film, probe
-from vidcolor.media.publish import published
+from vidcolor.media.publish import published, refuse_source
 from vidcolor.media.read import read_luma
 from vidcolor.still import colorize_pixels
 
 CELL_WIDTH = 480
+FRAME_WIDTH = 2 * CELL_WIDTH
+"""What the generators are given: no less than they get of a film, up to render factor 60."""
+
 LABEL_HEIGHT = 22
 LOOK = 2.0
 """Seconds of film in which a frame must appear after the time that was asked for."""
@@ -29,24 +32,24 @@ class Column:
 
 
 def contact_sheet(
-    source: Path,
-    target: Path,
-    times: Sequence[float],
-    columns: Sequence[Callable[[], Column]],
+    source: Path, target: Path, times: Sequence[float], columns: Iterable[Column]
 ) -> None:
     """Write a PNG: a row for each time, the gray frame first, then a cell for each column.
 
-    times: seconds from the film's beginning. columns are made one at a time, so that only one
-    model is in memory. Raises MediaError where the film has no frame at a time.
+    times: seconds from the film's beginning. columns may be made while they are used, so that no
+    more models are in memory than need be.
+    Raises MediaError where the film has no frame at a time, or the sheet cannot be written.
     """
+    refuse_source(source, target)
+    if target.suffix.lower() != ".png":
+        raise MediaError(f"{target}: a contact sheet is a PNG; give it a name that ends with .png")
     film = probe(source)
-    grays = [frame_at(film, time) for time in times]
-    cells = [[cell(gray, clock(time)) for gray, time in zip(grays, times, strict=True)]]
-    for make in columns:
-        column = make()
-        cells.append([cell(colored(column.colorizer, gray), column.label) for gray in grays])
-    sheet = np.concatenate([np.concatenate(rows, 0) for rows in cells], 1)
     with published(target) as unfinished:
+        grays = [frame_at(film, time) for time in times]
+        cells = [[cell(gray, clock(time)) for gray, time in zip(grays, times, strict=True)]]
+        for column in columns:
+            cells.append([cell(colored(column.colorizer, gray), column.label) for gray in grays])
+        sheet = np.concatenate([np.concatenate(rows, 0) for rows in cells], 1)
         Image.fromarray(sheet).save(unfinished, "PNG")
 
 
@@ -56,9 +59,8 @@ def frame_at(film: Film, time: float) -> np.ndarray:
         raise MediaError(
             f"{film.path}: there is no frame at {clock(time)}; it lasts {clock(film.duration)}"
         )
-    height = round(CELL_WIDTH * film.height / (film.width * film.sample_aspect) / 2) * 2
-    size = (CELL_WIDTH, max(16, height))
-    with read_luma(film, size, start=time, end=time + LOOK) as frames:
+    height = round(FRAME_WIDTH * film.height / float(film.width * film.sample_aspect))
+    with read_luma(film, (FRAME_WIDTH, max(16, height)), start=time, end=time + LOOK) as frames:
         return next(frames).pixels
 
 
@@ -68,8 +70,8 @@ def colored(colorizer: Colorizer, gray: np.ndarray) -> np.ndarray:
 
 
 def cell(picture: np.ndarray, label: str) -> np.ndarray:
-    """A picture with its label above: (h, w) or (h, w, 3) uint8 -> (h + LABEL_HEIGHT, w, 3)."""
-    image = Image.fromarray(picture).convert("RGB")
+    """(h, w) or (h, w, 3) uint8 -> reduced, with its label above: (h', CELL_WIDTH, 3)."""
+    image = Image.fromarray(picture).convert("RGB").reduce(FRAME_WIDTH // CELL_WIDTH)
     framed = Image.new("RGB", (image.width, image.height + LABEL_HEIGHT))
     framed.paste(image, (0, LABEL_HEIGHT))
     ImageDraw.Draw(framed).text((6, 3), label, "white", ImageFont.load_default(14))

@@ -1,5 +1,6 @@
 """How a film or still is coloured: the settings that `Colorizer` reads. Knows no torch."""
 
+import math
 from dataclasses import dataclass
 
 from vidcolor.errors import VidcolorError
@@ -37,5 +38,7 @@ class RenderSettings:
             )
         if self.batch_size is not None and self.batch_size < 1:
             raise VidcolorError(f"batch size {self.batch_size} is out of range; use 1 or more")
-        if self.saturation < 0:
+        if not 0 <= self.saturation < math.inf:
             raise VidcolorError(f"saturation {self.saturation} is out of range; use 0 or more")
+        if not math.isfinite(self.hue):
+            raise VidcolorError(f"hue {self.hue} is no angle; use degrees")

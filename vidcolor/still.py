@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from vidcolor import color
 from vidcolor.colorizer import Colorizer
-from vidcolor.errors import MediaError
 from vidcolor.media.picture import read_picture, to_8_bits, write_picture
+from vidcolor.media.publish import refuse_source
 
 STRIP_ROWS = 256
 """Rows that are merged together, so that large scans need little memory beside their own."""
@@ -27,8 +27,7 @@ def colorize_image(source: Path, target: Path, colorizer: Colorizer) -> None:
     far as the format can hold them. A target that exists is replaced, once the new one is complete.
     Raises MediaError if the source cannot be read, the target not be written, or both are one.
     """
-    if target.exists() and source.exists() and target.samefile(source):
-        raise MediaError(f"{target} is the source itself; choose another name")
+    refuse_source(source, target)
     picture = read_picture(source)
     write_picture(target, replace(picture, rgb=colorize_pixels(picture.rgb, colorizer)))
 

@@ -7,6 +7,7 @@ import sys
 from types import FrameType
 
 import click
+from click.shell_completion import CompletionItem
 
 from vidcolor import __version__
 from vidcolor.errors import VidcolorError
@@ -49,6 +50,18 @@ class Vidcolor(click.Group):
             args = ["colorize", *args]
         return super().parse_args(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Commands, and what `colorize` takes: its options and files."""
+        colorize = self.get_command(ctx, "colorize")
+        assert colorize is not None
+        inner = click.Context(colorize, parent=ctx)
+        files = [] if incomplete.startswith("-") else [CompletionItem(incomplete, type="file")]
+        return [
+            *super().shell_complete(ctx, incomplete),
+            *colorize.shell_complete(inner, incomplete),
+            *files,
+        ]
+
     def invoke(self, ctx: click.Context) -> object:
         """Show every error once, in one line; VIDCOLOR_TRACEBACK=1 shows where it came from."""
         try:
@@ -58,6 +71,7 @@ class Vidcolor(click.Group):
                 raise
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt as stop:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C has nothing to stop
             click.echo("vidcolor: stopped; no unfinished result was left behind", err=True)
             ctx.exit(128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT))
 

@@ -3,18 +3,21 @@
 import json
 import time
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from vidcolor.batch import Job, Outcome, plan, run
 from vidcolor.cli.options import Timecode, device_option, known_model, weights_dir_option
 from vidcolor.cli.progress import Reporter
-from vidcolor.media.containers import EncodeSettings
+from vidcolor.media.containers import EncodeSettings, complete
+from vidcolor.media.probe import probe
 from vidcolor.render import PRECISIONS, RENDER_FACTORS, RenderSettings
 
 if TYPE_CHECKING:
@@ -119,15 +122,21 @@ class Session:
         )
         self.console = Console(stderr=True)
 
-    @cached_property
-    def colorizer(self) -> "Colorizer":
-        """Loaded when the first job needs it; a missing model is fetched now."""
+    @cache  # noqa: B019 (there is one session, and it lasts as long as the process)
+    def colorizer(self, kind: str) -> "Colorizer":
+        """The colorizer for films or stills, loaded when the first of them needs it.
+
+        Stills are few and looked at closely: left to itself, their precision is full.
+        """
         from vidcolor.cli.models import load_colorizer
         from vidcolor.device import describe
 
         name = self.options["model"]
+        render = self.render
+        if kind == "still" and render.precision == "auto":
+            render = replace(render, precision="fp32")
         colorizer = load_colorizer(
-            name, self.render, self.options["device"], self.options["weights_dir"]
+            name, render, self.options["device"], self.options["weights_dir"]
         )
         precision = str(colorizer.dtype).removeprefix("torch.")
         self.reporter.say(
@@ -142,8 +151,10 @@ class Session:
         """Colour everything and tell of it; with several files, a table at the end."""
         self.reporter = Reporter(self.console, len(jobs), quiet=self.options["quiet"])
         outcomes = []
-        if any(self.options["overwrite"] or not job.target.exists() for job in jobs):
-            _ = self.colorizer  # a model that cannot be loaded stops the run before it begins
+        for job in jobs:
+            if job.source.exists() and (self.options["overwrite"] or not job.target.exists()):
+                self.colorizer(job.kind)  # a model that cannot be loaded stops the run at once
+                break
         with self.reporter():
             for outcome in run(jobs, self.work, overwrite=self.options["overwrite"]):
                 outcomes.append(outcome)
@@ -160,12 +171,14 @@ class Session:
         started = time.monotonic()
         with self.reporter.film(job.source.name) as progress:
             if job.kind == "still":
-                colorize_image(job.source, job.target, self.colorizer)
+                colorize_image(job.source, job.target, self.colorizer(job.kind))
                 return Outcome(job, "done", 1, time.monotonic() - started)
+            if self.options["verbose"]:
+                self.reporter.say(describe_film(job, self.encode))
             report = colorize_film(
                 job.source,
                 job.target,
-                self.colorizer,
+                self.colorizer(job.kind),
                 self.encode,
                 start=self.options["start"],
                 end=self.options["end"],
@@ -202,7 +215,9 @@ class Session:
             "frames": outcome.frames,
             "seconds": round(outcome.seconds, 3),
             "model": self.options["model"],
-            "render_factor": self.colorizer.render_factor if outcome.status == "done" else None,
+            "render_factor": (
+                self.colorizer(job.kind).render_factor if outcome.status == "done" else None
+            ),
         }
 
 
@@ -212,7 +227,18 @@ def table(outcomes: Sequence[Outcome]) -> Table:
     for heading in ("", "source", "result"):
         result.add_column(heading, overflow="fold")
     for outcome in outcomes:
-        result.add_row(
-            outcome.status, str(outcome.job.source), outcome.error or str(outcome.job.target)
-        )
+        said = outcome.error or str(outcome.job.target)
+        result.add_row(outcome.status, Text(str(outcome.job.source)), Text(said))
     return result
+
+
+def describe_film(job: Job, encode: EncodeSettings) -> str:
+    """How a film is read and written, in one line."""
+    film = probe(job.source)
+    written = complete(film, encode, job.target.suffix)
+    return (
+        f"{job.source}: {film.codec} in {film.container}, {film.width}x{film.height} "
+        f"{film.pixel_format}, {film.matrix}, {float(film.frame_rate or 0):.3f} fps, "
+        f"{len(film.streams)} streams -> {written.codec} {written.pix_fmt}, "
+        f"crf {written.crf}, preset {written.preset}"
+    )

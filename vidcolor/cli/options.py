@@ -28,9 +28,12 @@ class Timecode(click.ParamType):
 
 
 class Numbers(click.ParamType):
-    """Whole numbers between commas."""
+    """Whole numbers between commas, each out of a range."""
 
     name = "numbers"
+
+    def __init__(self, allowed: range):
+        self.allowed = allowed
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
@@ -38,14 +41,19 @@ class Numbers(click.ParamType):
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(int(part) for part in str(value).split(","))
+            numbers = tuple(int(part) for part in str(value).split(","))
         except ValueError:
-            return self.fail(f"{value!r} is no list of numbers such as 10,21,35", param, ctx)
+            self.fail(f"{value!r} is no list of numbers such as 10,21,35", param, ctx)
+        for number in numbers:
+            if number not in self.allowed:
+                low, high = self.allowed.start, self.allowed.stop - 1
+                self.fail(f"{number} is out of range; use {low} to {high}", param, ctx)
+        return numbers
 
 
 def known_model(ctx: click.Context, param: click.Parameter, value: str) -> str:
     """Callback of --model: refuse what is neither a known name nor a file."""
-    if not Path(value).is_file():
+    if not Path(value).expanduser().is_file():
         try:
             lookup(value)
         except WeightsError as error:

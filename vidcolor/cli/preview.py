@@ -1,5 +1,6 @@
 """The command `vidcolor preview`: a contact sheet instead of trial and error."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -26,7 +27,7 @@ def known_models(ctx: click.Context, param: click.Parameter, value: str) -> tupl
 @click.option(
     "-r",
     "--render-factors",
-    type=Numbers(),
+    type=Numbers(RENDER_FACTORS),
     help=f"Such as 10,21,35 ({RENDER_FACTORS.start} to {RENDER_FACTORS.stop - 1}). "
     "Default: each model's own.",
 )
@@ -52,25 +53,29 @@ def preview(
 ) -> None:
     """Colour single frames of FILM with every model and render factor, on one labelled sheet."""
     from vidcolor.cli.models import load_colorizer
+    from vidcolor.colorizer import Colorizer
     from vidcolor.media.probe import probe
     from vidcolor.preview import Column, contact_sheet
 
     target = output or film.with_name(f"{film.stem}.preview.png")
     if target.exists() and not overwrite:
         raise VidcolorError(f"{target} exists already; add --overwrite, or give another --output")
-    duration = probe(film).duration or 0.0
-    times = times or tuple(duration * share for share in (0.15, 0.5, 0.85))
-    choices = [
-        (name, RenderSettings(render_factor=factor))
-        for name in models
-        for factor in (render_factors or (None,))
-    ]
+    duration = probe(film).duration
+    thirds = tuple(duration * share for share in (0.15, 0.5, 0.85)) if duration else (0.0,)
 
-    def column(name: str, settings: RenderSettings) -> Column:
-        colorizer = load_colorizer(name, settings, device, weights_dir)
-        label = f"{Path(name).name}, render factor {colorizer.render_factor}"
-        return Column(label, colorizer)
+    def columns() -> Iterator[Column]:
+        for name in models:
+            colorizer = None
+            for factor in render_factors or (None,):
+                settings = RenderSettings(render_factor=factor)
+                colorizer = (
+                    Colorizer(colorizer.generator, settings, device=device)
+                    if colorizer
+                    else load_colorizer(name, settings, device, weights_dir)
+                )
+                yield Column(
+                    f"{Path(name).name}, render factor {colorizer.render_factor}", colorizer
+                )
 
-    columns = [lambda choice=choice: column(*choice) for choice in choices]
-    contact_sheet(film, target, times, columns)
-    click.echo(f"{target}: {len(times)} frames, {len(choices)} ways to colour them")
+    contact_sheet(film, target, times or thirds, columns())
+    click.echo(target)

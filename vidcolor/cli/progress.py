@@ -38,6 +38,7 @@ class Reporter:
         self.console = console
         self.files = files
         self.quiet = quiet
+        self.done_files = 0
         self.bars: Progress | None = None
         self.folder: TaskID | None = None
 
@@ -81,10 +82,15 @@ class Reporter:
         finally:
             progress.close()
 
+    def part_of_file(self, part: float) -> None:
+        """Of the file under way, 0 to 1, so that the folder's time left does not stand still."""
+        if self.bars is not None and self.folder is not None:
+            self.bars.update(self.folder, completed=self.done_files + min(1.0, part))
+
     def count_file(self) -> None:
         """One file of the folder has ended, however it did."""
-        if self.bars is not None and self.folder is not None:
-            self.bars.advance(self.folder)
+        self.done_files += 1
+        self.part_of_file(0.0)
 
 
 class FilmProgress:
@@ -102,6 +108,7 @@ class FilmProgress:
         bars = self.reporter.bars
         if bars is not None and self.task is not None:
             bars.update(self.task, completed=done, total=max(total, done) if total else None)
+            self.reporter.part_of_file(done / total if total else 0.0)
         elif time.monotonic() - self.last_line >= LINE_EVERY:
             self.last_line = time.monotonic()
             self.reporter.say(self.line(done, total))

@@ -38,8 +38,9 @@ def train(recipe: Path, data: tuple[Path, ...], out: Path, compiled: bool, devic
     console = Console(stderr=True)
     with console.status("reading photos"):
         photos = load_photos(data, smallest=settings.crop * 3 // 4)
-    console.print(
-        f"{len(photos.pictures)} photos; left out: {photos.gray} gray, {photos.broken} broken"
+    click.echo(
+        f"{len(photos.pictures)} photos; left out: {photos.gray} gray, {photos.broken} broken",
+        err=True,
     )
     with Progress(console=console) as progress:
         bar = progress.add_task("pretraining", total=settings.steps)
@@ -54,4 +55,4 @@ def train(recipe: Path, data: tuple[Path, ...], out: Path, compiled: bool, devic
     final = out / "final.safetensors"
     names = ", ".join(place.name for place in data)
     export(generator, final, settings, {"data": f"{len(photos.pictures)} photos of {names}"})
-    console.print(f"{final}: use it with --model {final}")
+    click.echo(f"{final}: use it with --model {final}", err=True)

@@ -24,6 +24,12 @@ def published(target: Path) -> Iterator[Path]:
         unfinished.replace(target)
 
 
+def refuse_source(source: Path, target: Path) -> None:
+    """MediaError if `target` is the source itself, under whichever name."""
+    if target.exists() and source.exists() and target.samefile(source):
+        raise MediaError(f"{target} is the source itself; choose another name with --output")
+
+
 @contextmanager
 def work_folder(parent: Path) -> Iterator[Path]:
     """A hidden folder in `parent` for what is unfinished; it goes, whatever happens.

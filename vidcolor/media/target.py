@@ -21,7 +21,7 @@ from vidcolor.media.merge import output_size
 from vidcolor.media.pixels import pixel_format
 from vidcolor.media.probe import Film
 from vidcolor.media.process import file_url, run
-from vidcolor.media.publish import check_folder
+from vidcolor.media.publish import check_folder, refuse_source
 
 
 def check_target(film: Film, target: Path, settings: EncodeSettings) -> EncodeSettings:
@@ -35,8 +35,7 @@ def check_target(film: Film, target: Path, settings: EncodeSettings) -> EncodeSe
     muxer(target.suffix)
     if target.is_dir():
         raise MediaError(f"{target} is a folder; name a file in it")
-    if target.exists() and target.samefile(film.path):
-        raise MediaError(f"{target} is the source itself; choose another name with --output")
+    refuse_source(film.path, target)
     settings = complete(film, settings, target.suffix)
     merged_format(settings)
     check_folder(target.parent)

@@ -71,7 +71,10 @@ class Glance(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        spread, mean = torch.std_mean(x.float(), dim=(2, 3), correction=0)
+        variance, mean = torch.var_mean(x.float(), dim=(2, 3), correction=0)
+        spread = (
+            variance + 1e-6
+        ).sqrt()  # a channel may be constant, and the root has no slope there
         weights = self.weigh(torch.cat((mean, spread), 1).to(x.dtype))
         return x * weights[:, :, None, None]
 
