@@ -13,7 +13,7 @@ from vidcolor.models.lite import STRIDE, Lite
 from vidcolor.models.unet import UNet
 from vidcolor.render import RENDER_FACTORS, RenderSettings
 
-DEFAULT_RENDER_FACTOR = {"deep": 35, "wide": 21, "lite": 16}
+DEFAULT_RENDER_FACTOR = {"deep": 35, "wide": 21, "lite": 12}
 """By the generator's name; DeOldify's own for its networks."""
 
 MEAN = (0.485, 0.456, 0.406)

@@ -42,7 +42,7 @@ BETTER = "the built-in model is small; --model video has DeOldify's quality (fet
     "--render-factor",
     type=click.IntRange(RENDER_FACTORS.start, RENDER_FACTORS.stop - 1),
     help="Side of the square that the model sees, in 16 pixels. Small: vivid and bold; large: "
-    "detailed and careful. Default: the model's own (video 21, stable and artistic 35, lite 16).",
+    "detailed and careful. Default: the model's own (video 21, stable and artistic 35, lite 12).",
 )
 @click.option(
     "-o",
@@ -224,11 +224,20 @@ class Session:
 def table(outcomes: Sequence[Outcome]) -> Table:
     """What became of each file."""
     result = Table(box=None)
-    for heading in ("", "source", "result"):
-        result.add_column(heading, overflow="fold")
+    result.add_column("")
+    result.add_column("source", overflow="fold")
+    result.add_column("frames", justify="right")
+    result.add_column("seconds", justify="right")
+    result.add_column("", overflow="fold")
     for outcome in outcomes:
-        said = outcome.error or str(outcome.job.target)
-        result.add_row(outcome.status, Text(str(outcome.job.source)), Text(said))
+        done = outcome.status == "done"
+        result.add_row(
+            outcome.status,
+            Text(str(outcome.job.source)),
+            str(outcome.frames) if done else "",
+            f"{outcome.seconds:.1f}" if done else "",
+            Text(outcome.error or "; ".join(outcome.warnings)),
+        )
     return result
 
 

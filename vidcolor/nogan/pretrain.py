@@ -43,7 +43,6 @@ def pretrain(
     palette = Palette.of(photos.pictures, LiteShape().bins)
     generator = Lite()
     generator.palette.copy_(palette.centers)
-    generator.sharpness.fill_(1 / recipe.temperature)
     generator.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     average = copy.deepcopy(generator).eval()
     optimizer = torch.optim.AdamW(
@@ -93,7 +92,7 @@ def pretrain(
             with (run / "log.jsonl").open("a") as log:
                 log.write(json.dumps({"step": step + 1, "loss": round(loss.item(), 4)}) + "\n")
             save_checkpoint(checkpoint, generator, average, optimizer, random, crops, step + 1)
-    return average
+    return settle(average, rarity, recipe)
 
 
 def prepare(pictures: np.ndarray, recipe: Recipe, random: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -103,6 +102,18 @@ def prepare(pictures: np.ndarray, recipe: Recipe, random: torch.Generator) -> tu
         ycc = F.interpolate(ycc, (recipe.crop, recipe.crop), mode="bilinear", antialias=True)
     luma, chroma = ycc[:, :1], ycc[:, 1:] - 128 / 255
     return wear(luma, chroma, recipe.wear, random), chroma
+
+
+@torch.no_grad()
+def settle(generator: Lite, rarity: Tensor, recipe: Recipe) -> Lite:
+    """Set how sure, how calm and how vivid the trained generator paints, as the recipe says.
+
+    rarity: (Q,) class weights of the training, which made rare colours more likely by as much.
+    """
+    generator.head.bias.sub_(recipe.calm * rarity.log())  # pyright: ignore[reportOptionalMemberAccess]
+    generator.sharpness.fill_(1 / recipe.temperature)
+    generator.palette.mul_(recipe.vividness)
+    return generator
 
 
 def classification_loss(

@@ -11,8 +11,8 @@ from vidcolor.errors import RecipeError
 class Recipe:
     """How `lite`'s generator is pretrained. Defaults are those of `training/lite.toml`."""
 
-    steps: int = 8000
-    """Batches in all; a resumed run may be given another number while its rate is still level."""
+    steps: int = 6000
+    """Batches in all."""
     batch_size: int = 64
     crop: int = 128
     """Side of the luma crops that the generator sees, a multiple of 32."""
@@ -27,8 +27,12 @@ class Recipe:
     wear: float = 0.5
     """Probability of each kind of film wear (grain, blur, fading, old emulsions ...) per crop."""
     ema_decay: float = 0.998
-    temperature: float = 0.6
-    """Of the annealed mean in the finished model; below 1 colours become more vivid."""
+    temperature: float = 0.7
+    """Of the annealed mean in the finished model; below 1 it decides instead of averaging."""
+    calm: float = 0.3
+    """Share of the rebalancing that the finished model takes back."""
+    vividness: float = 1.2
+    """Factor on the chroma of the finished model, against the paleness of every mean."""
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -52,6 +56,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "wear": (0.0, 1.0),
     "ema_decay": (0.0, 0.99999),
     "temperature": (0.05, 2.0),
+    "calm": (0.0, 1.0),
+    "vividness": (0.5, 2.0),
     "seed": (0, 2**31 - 1),
 }
 

@@ -40,7 +40,7 @@ LITE = Model(
     name="lite",
     file="lite.safetensors",
     architecture="lite",
-    render_factor=16,
+    render_factor=12,
     origin="vidcolor",
     licence="MIT",
 )
