@@ -233,7 +233,7 @@ def table(outcomes: Sequence[Outcome]) -> Table:
         done = outcome.status == "done"
         result.add_row(
             outcome.status,
-            Text(str(outcome.job.source)),
+            Text(outcome.job.source.name),
             str(outcome.frames) if done else "",
             f"{outcome.seconds:.1f}" if done else "",
             Text(outcome.error or "; ".join(outcome.warnings)),
