@@ -31,7 +31,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for seconds in LENGTHS:
             source = Path(name) / f"{seconds}.mp4"
-            make_film(source, seconds, "640x360")
+            make_film(source, seconds, "320x180")
             peaks.append(peak_megabytes(source, Path(name) / f"{seconds}.color.mp4"))
             children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
             print(f"{seconds:4d} s: {peaks[-1]:7.1f} MB, largest process so far {children:.1f} MB")

@@ -131,7 +131,7 @@ class Colorizer:
         """A first guess that out-of-memory may still halve."""
         free = free_memory(self.device)
         if free is None:
-            return 8 if not self.paints else 1 if self.render_size > 320 else 2
+            return 4 if not self.paints else 1 if self.render_size > 320 else 2
         frame = self.render_size**2 * LIVE_CHANNELS[self.name] * self.dtype.itemsize
         return int(min(32, max(1, free * 0.7 / frame)))
 

@@ -146,5 +146,5 @@ class Lite(nn.Module):
         height, width = luma.shape[-2:]
         padded = F.pad(luma, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
         odds = F.softmax(self.logits(padded).float() * self.sharpness.float(), dim=1)
-        chroma = torch.einsum("bqhw,qc->bchw", odds, self.palette.float())
+        chroma = F.conv2d(odds, self.palette.float().T[:, :, None, None])
         return chroma[..., : height // SCALE, : width // SCALE]
