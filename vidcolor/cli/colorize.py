@@ -188,7 +188,7 @@ class Session:
 
     def tell(self, outcome: Outcome) -> None:
         """One line for a file, and its warnings."""
-        self.reporter.count_file()
+        self.reporter.count_file(outcome.frames)
         for warning in outcome.warnings:
             self.reporter.warn(f"Warning: {outcome.job.source}: {warning}")
         if outcome.status == "failed":

@@ -23,11 +23,12 @@ LINE_EVERY = 10.0
 
 
 class FramesPerSecond(ProgressColumn):
-    """Frames a second of the film under way; the folder's bar counts files and has none."""
+    """Frames a second: now, for a film; on the whole, with their number, for the folder."""
 
     def render(self, task: Task) -> Text:
-        if not task.fields.get("frames"):
-            return Text("")
+        if "frames" in task.fields:
+            rate = task.fields["frames"] / max(task.elapsed or 0.0, 1.0)
+            return Text(f"{task.fields['frames']} frames, {rate:.1f} fps")
         return Text(f"{task.speed:.1f} fps" if task.speed else "- fps")
 
 
@@ -38,7 +39,7 @@ class Reporter:
         self.console = console
         self.files = files
         self.quiet = quiet
-        self.done_files = 0
+        self.done_files = self.done_frames = 0
         self.bars: Progress | None = None
         self.folder: TaskID | None = None
 
@@ -60,7 +61,7 @@ class Reporter:
         with bars:
             self.bars = bars
             if self.files > 1:
-                self.folder = bars.add_task("files", total=self.files)
+                self.folder = bars.add_task("all files", total=self.files, frames=0)
             yield self
         self.bars = None
 
@@ -82,15 +83,20 @@ class Reporter:
         finally:
             progress.close()
 
-    def part_of_file(self, part: float) -> None:
-        """Of the file under way, 0 to 1, so that the folder's time left does not stand still."""
+    def part_of_file(self, frames: int, part: float) -> None:
+        """What of the file under way is done; the folder's time left must not stand still."""
         if self.bars is not None and self.folder is not None:
-            self.bars.update(self.folder, completed=self.done_files + min(1.0, part))
+            self.bars.update(
+                self.folder,
+                completed=self.done_files + min(1.0, part),
+                frames=self.done_frames + frames,
+            )
 
-    def count_file(self) -> None:
+    def count_file(self, frames: int) -> None:
         """One file of the folder has ended, however it did."""
         self.done_files += 1
-        self.part_of_file(0.0)
+        self.done_frames += frames
+        self.part_of_file(0, 0.0)
 
 
 class FilmProgress:
@@ -99,16 +105,18 @@ class FilmProgress:
     def __init__(self, reporter: Reporter, name: str):
         self.reporter = reporter
         self.name = name
+        if reporter.files > 1:
+            self.name = f"{reporter.done_files + 1} of {reporter.files}, {name}"
         self.started = self.last_line = time.monotonic()
         bars = reporter.bars
-        self.task = bars.add_task(name, total=None, frames=True) if bars else None
+        self.task = bars.add_task(name, total=None) if bars else None
 
     def on_frame(self, done: int, total: int | None) -> None:
         """The callback of `colorize_film`."""
         bars = self.reporter.bars
         if bars is not None and self.task is not None:
             bars.update(self.task, completed=done, total=max(total, done) if total else None)
-            self.reporter.part_of_file(done / total if total else 0.0)
+            self.reporter.part_of_file(done, done / total if total else 0.0)
         elif time.monotonic() - self.last_line >= LINE_EVERY:
             self.last_line = time.monotonic()
             self.reporter.say(self.line(done, total))
