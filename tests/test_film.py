@@ -6,7 +6,7 @@ import threading
 import cv2
 import numpy as np
 import pytest
-import torch
+import tiny
 from conftest import run_ffmpeg
 from films import FFV1, pictures
 from PIL import Image
@@ -15,7 +15,6 @@ from vidcolor.colorizer import Colorizer
 from vidcolor.errors import MediaError
 from vidcolor.film import colorize_film
 from vidcolor.media.containers import EncodeSettings
-from vidcolor.models.unet import UNet, UNetShape
 from vidcolor.render import RenderSettings
 from vidcolor.still import colorize_image
 from vidcolor.weights.catalog import LITE
@@ -80,7 +79,10 @@ def test_the_result_does_not_depend_on_the_batch_size(clip, colorizer, tmp_path)
 @pytest.mark.parametrize("painting", [True, False])
 def test_a_film_has_the_colours_of_a_still(tmp_path, make_clip, painting):
     """ffmpeg resizes for films, Pillow for stills; the eye must not tell them apart."""
-    generator = small_unet() if painting else load_generator(carried_folder() / LITE.file)
+    path = carried_folder() / LITE.file
+    if painting:
+        path = tiny.save(tmp_path / "wide.pth", tiny.tensors("wide"))
+    generator = load_generator(path)
     colorizer = Colorizer(
         generator, RenderSettings(render_factor=6, precision="fp32"), device="cpu"
     )
@@ -163,14 +165,3 @@ def to_rgb(luma, blue, red):
     blue, red = ((plane.astype(float) - 128) * 255 / 224 for plane in (blue, red))
     green = gray - 0.344136 * blue - 0.714136 * red
     return np.stack([gray + 1.402 * red, green, gray + 1.772 * blue], -1).clip(0, 255)
-
-
-def small_unet():
-    """DeOldify's kind of network with few channels and random weights that give strong colours."""
-    torch.manual_seed(1)
-    few = (8, 8, 8, 8)
-    network = UNet(
-        UNetShape(encoder="basic", depths=(1, 1, 1, 1), widths=few, ups=few, decoder=few, convs=1)
-    )
-    network.head.weight.data *= 20
-    return network.eval()
