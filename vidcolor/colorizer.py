@@ -12,9 +12,7 @@ from vidcolor.errors import DeviceError
 from vidcolor.models.lite import STRIDE, Lite
 from vidcolor.models.unet import UNet
 from vidcolor.render import RENDER_FACTORS, RenderSettings
-
-DEFAULT_RENDER_FACTOR = {"deep": 35, "wide": 21, "lite": 12}
-"""By the generator's name; DeOldify's own for its networks."""
+from vidcolor.weights.catalog import default_render_factor
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -43,11 +41,8 @@ class Colorizer:
         self.device = choose_device(str(device))
         self.dtype = choose_precision(settings.precision, self.device)
         self.generator = generator.eval().requires_grad_(False)
-        self.generator.to(device=self.device, dtype=self.dtype)
-        for parameter in self.generator.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        self.render_factor = settings.render_factor or DEFAULT_RENDER_FACTOR[self.name]
+        self.generator.to(self.device, self.dtype).to(memory_format=torch.channels_last)
+        self.render_factor = settings.render_factor or default_render_factor(self.name)
         self.batch_size = settings.batch_size or self._affordable_batch()
 
     @property

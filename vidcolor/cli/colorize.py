@@ -19,11 +19,15 @@ from vidcolor.cli.progress import Reporter
 from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.probe import probe
 from vidcolor.render import PRECISIONS, RENDER_FACTORS, RenderSettings
+from vidcolor.weights.catalog import MODELS, VIDEO
 
 if TYPE_CHECKING:
     from vidcolor.colorizer import Colorizer
 
-BETTER = "the built-in model is small; --model video has DeOldify's quality (fetched once, 874 MB)"
+BETTER = (
+    "the built-in model is small; --model video has DeOldify's quality "
+    f"(fetched once, {(VIDEO.size or 0) / 1e6:.0f} MB)"
+)
 
 
 @click.command()
@@ -42,7 +46,8 @@ BETTER = "the built-in model is small; --model video has DeOldify's quality (fet
     "--render-factor",
     type=click.IntRange(RENDER_FACTORS.start, RENDER_FACTORS.stop - 1),
     help="Side of the square that the model sees, in 16 pixels. Small: vivid and bold; large: "
-    "detailed and careful. Default: the model's own (video 21, stable and artistic 35, lite 12).",
+    "detailed and careful. Default: the model's own "
+    f"({', '.join(f'{model.name} {model.render_factor}' for model in MODELS.values())}).",
 )
 @click.option(
     "-o",
@@ -121,10 +126,10 @@ class Session:
             **{name: options[name] for name in ("codec", "crf", "preset", "pix_fmt", "compare")}
         )
         self.console = Console(stderr=True)
+        self.colorizer = cache(self.load)
 
-    @cache  # noqa: B019 (there is one session, and it lasts as long as the process)
-    def colorizer(self, kind: str) -> "Colorizer":
-        """The colorizer for films or stills, loaded when the first of them needs it.
+    def load(self, kind: str) -> "Colorizer":
+        """The colorizer for films or stills; `colorizer` loads each of the two once.
 
         Stills are few and looked at closely: left to itself, their precision is full.
         """
@@ -155,7 +160,7 @@ class Session:
             if job.source.exists() and (self.options["overwrite"] or not job.target.exists()):
                 self.colorizer(job.kind)  # a model that cannot be loaded stops the run at once
                 break
-        with self.reporter():
+        with self.reporter.shown():
             for outcome in run(jobs, self.work, overwrite=self.options["overwrite"]):
                 outcomes.append(outcome)
                 self.tell(outcome)

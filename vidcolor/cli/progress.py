@@ -44,10 +44,10 @@ class Reporter:
         self.folder: TaskID | None = None
 
     @contextmanager
-    def __call__(self) -> Iterator["Reporter"]:
+    def shown(self) -> Iterator[None]:
         """Show bars, in a terminal, as long as the block lasts."""
         if self.quiet or not self.console.is_terminal:
-            yield self
+            yield
             return
         bars = Progress(
             TextColumn("{task.description}", markup=False),
@@ -62,7 +62,7 @@ class Reporter:
             self.bars = bars
             if self.files > 1:
                 self.folder = bars.add_task("all files", total=self.files, frames=0)
-            yield self
+            yield
         self.bars = None
 
     def say(self, message: str) -> None:

@@ -21,7 +21,7 @@ PACKETS_TO_TRY = 500
 
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
 _BOTTOM_FIRST = (3, 5)  # stored so, or shown so
-_UNKNOWN_TAGS = (None, 0, 2, 3)
+_UNKNOWN_TAGS = (0, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -222,6 +222,6 @@ def _field_order(frame: VideoFrame, video: VideoStream) -> str | None:
 
 def _known(*tags: int | None) -> int | None:
     for tag in tags:
-        if tag not in _UNKNOWN_TAGS:
-            return int(tag)  # type: ignore[arg-type]
+        if tag is not None and tag not in _UNKNOWN_TAGS:
+            return int(tag)
     return None

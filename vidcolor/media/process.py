@@ -6,8 +6,9 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import ffmpeg
 
@@ -33,9 +34,8 @@ class Process:
         self._doing = doing
 
     @property
-    def stdout(self) -> IO[bytes]:
-        assert self._popen.stdout is not None
-        return self._popen.stdout
+    def stdout(self) -> BufferedReader:
+        return cast(BufferedReader, self._popen.stdout)
 
     def send(self, data: bytes | memoryview) -> None:
         """Write to ffmpeg's input. Raises MediaError if ffmpeg has ended."""

@@ -98,7 +98,7 @@ def _frames(
     latest = None
     while True:
         pixels = np.empty((height, width), np.uint8)
-        if process.stdout.readinto(pixels.data) < pixels.size:  # type: ignore[attr-defined]
+        if process.stdout.readinto(pixels.data) < pixels.size:
             break
         stamp = stamps.get()
         if stamp is None:

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,6 @@ def load_photos(
     *,
     smallest: int,
     longest: int = 288,
-    on_photo: Callable[[int], None] = lambda done: None,
 ) -> Photos:
     """Decode every photo of the folders and zips in `places`.
 
@@ -52,7 +51,6 @@ def load_photos(
                     gray += 1
                 elif min(picture.shape[1:]) >= smallest:
                     pictures.append(picture)
-                    on_photo(len(pictures))
     if not pictures:
         raise RecipeError(
             f"{', '.join(map(str, places))}: no colour photo of {smallest} pixels or more "

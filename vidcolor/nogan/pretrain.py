@@ -43,7 +43,7 @@ def pretrain(
     palette = Palette.of(photos.pictures, LiteShape().bins)
     generator = Lite()
     generator.palette.copy_(palette.centers)
-    generator.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    generator.to(device).to(memory_format=torch.channels_last)
     average = copy.deepcopy(generator).eval()
     optimizer = torch.optim.AdamW(
         weight_groups(generator, recipe.weight_decay), lr=recipe.max_learning_rate
@@ -110,7 +110,8 @@ def settle(generator: Lite, rarity: Tensor, recipe: Recipe) -> Lite:
 
     rarity: (Q,) class weights of the training, which made rare colours more likely by as much.
     """
-    generator.head.bias.sub_(recipe.calm * rarity.log())  # pyright: ignore[reportOptionalMemberAccess]
+    assert generator.head.bias is not None
+    generator.head.bias.sub_(recipe.calm * rarity.log())
     generator.sharpness.fill_(1 / recipe.temperature)
     generator.palette.mul_(recipe.vividness)
     return generator

@@ -1,0 +1,53 @@
+"""The built-in model as it is shipped: small enough, and open about where it comes from."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch.utils.flop_counter import FlopCounterMode
+
+from vidcolor.weights.catalog import LITE
+from vidcolor.weights.checkpoint import load_generator
+from vidcolor.weights.places import carried_folder
+
+PATH = carried_folder() / LITE.file
+
+
+@pytest.fixture(scope="module")
+def lite():
+    return load_generator(PATH)
+
+
+def test_it_is_small(lite):
+    assert PATH.stat().st_size <= 16e6
+    assert sum(parameter.numel() for parameter in lite.parameters()) <= 8e6
+    with FlopCounterMode(display=False) as counter:
+        lite(torch.zeros(1, 1, 256, 256))
+    assert counter.get_total_flops() <= 5e9
+
+
+def test_it_says_what_it_is_and_what_it_saw():
+    with safe_open(PATH, framework="pt") as file:
+        metadata = file.metadata()
+    assert metadata["architecture"] == "lite"
+    assert json.loads(metadata["recipe"])["steps"] > 0
+    assert {"data", "steps", "licence"} <= metadata.keys()
+
+
+@pytest.mark.parametrize("size", [(32, 32), (100, 60), (256, 144)])
+def test_chroma_has_a_quarter_of_the_size_and_is_finite(lite, size):
+    width, height = size
+    chroma = lite(torch.rand(1, 1, height, width))
+    assert chroma.shape == (1, 2, height // 4, width // 4)
+    assert torch.isfinite(chroma).all()
+
+
+def test_a_bright_smooth_upper_half_becomes_a_blue_sky(lite):
+    """Sky over grain: the least that anyone expects of a colorizer."""
+    torch.manual_seed(0)
+    sky = torch.linspace(0.55, 0.8, 72)[:, None].expand(72, 256)
+    meadow = 0.35 + 0.12 * torch.randn(72, 256)
+    chroma = lite(torch.cat([sky, meadow])[None, None].clamp(0, 1))
+    blue, red = chroma[0, :, :14].mean((1, 2))
+    assert blue > 0.02 > red
