@@ -8,6 +8,7 @@ from typing import Any
 
 import ffmpeg
 
+from vidcolor.media.limits import reading
 from vidcolor.media.pixels import pixel_format, planar_name
 from vidcolor.media.probe import Film
 from vidcolor.media.process import file_url
@@ -31,8 +32,7 @@ def source(film: Film, *, start: float | None = None, shift_to_zero: Fraction | 
         seek = {"seek_timestamp": 1, "ss": f"{at:.6f}", "itsoffset": f"{-at:.6f}"}
     return ffmpeg.input(
         file_url(film.path),
-        f=film.container,
-        protocol_whitelist="file,pipe",
+        **reading(film.container),
         reinit_filter=0,  # a change of size is left to the scale filter; the graph goes on
         **seek,
     )

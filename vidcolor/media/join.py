@@ -57,6 +57,7 @@ def join(
         f="concat",
         safe=0,
         protocol_whitelist="file,pipe",
+        format_whitelist="concat,mov",
         itsoffset=_seconds(Fraction(0) if trial else first),
     )
     source = graph.source(film, shift_to_zero=first if trial else None)

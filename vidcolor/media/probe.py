@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcolor.errors import MediaError
+from vidcolor.media.limits import looking
 from vidcolor.media.pixels import pixel_format
 
 PACKETS_TO_TRY = 500
@@ -83,14 +84,13 @@ def probe(path: Path) -> Film:
     """
     _check_file(path)
     try:
-        # Through a file object, and no protocol allowed: a playlist cannot reach other files.
-        with (
-            path.open("rb") as file,
-            av.open(file, "r", options={"protocol_whitelist": "none"}) as container,
-        ):
+        with path.open("rb") as file, av.open(file, "r", options=looking()) as container:
             return _describe(path, container)
-    except av.error.PermissionError as error:
-        raise MediaError(f"{path} is a list of other files; name the film itself") from error
+    except av.error.ArgumentError as error:  # the content is of a kind that is not on the list
+        raise MediaError(
+            f"{path} is a still image, a list of other files or something else that is no film; "
+            "name the film itself, and a still with an image's suffix"
+        ) from error
     except PermissionError as error:
         raise MediaError(f"{path} may not be read; check its permissions") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
@@ -106,7 +106,9 @@ def _check_file(path: Path) -> None:
         raise MediaError(f"{path} does not exist; check the name")
     if path.is_dir():
         raise MediaError(f"{path} is a folder, not a film; name the film inside it")
-    if path.is_file() and path.stat().st_size == 0:
+    if not path.is_file():
+        raise MediaError(f"{path} is a pipe or a device, and a film is read twice; save it first")
+    if path.stat().st_size == 0:
         raise MediaError(f"{path} is empty; copy or download it again")
 
 
@@ -168,8 +170,6 @@ def _stream(stream: AvStream) -> Stream:
 
 def _picture(path: Path, container: InputContainer, streams: tuple[Stream, ...]) -> VideoStream:
     """The first video stream that is not a cover."""
-    if container.format.name.endswith("_pipe") or container.format.name.startswith("image2"):
-        raise MediaError(f"{path} is a still image, not a film; name it with an image's suffix")
     kinds = {stream.kind for stream in streams if not stream.attached_picture}
     for stream in container.streams.video:
         if not streams[stream.index].attached_picture and stream.codec_context is not None:

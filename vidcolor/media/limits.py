@@ -1,0 +1,24 @@
+"""What media that nobody vouches for may make ffmpeg do: read one file, as a film.
+
+Playlists, concat scripts, manifests, session descriptions, image sequences and devices name other
+files or hosts, which ffmpeg would then open. None of them is a film, so none of them is read,
+whatever a file is called.
+"""
+
+FORMATS = (
+    *("mov", "matroska", "avi", "mpegts", "mpeg", "asf", "flv", "ogg", "mxf", "rm", "nut", "wtv"),
+    *("dv", "gxf", "lxf", "nsv", "ivf", "gif", "apng", "yuv4mpegpipe"),
+    *("mpegvideo", "m4v", "h261", "h263", "h264", "hevc", "vvc", "vc1", "av1", "obu"),
+    *("dirac", "cavsvideo", "mjpeg"),
+)
+"""ffmpeg's names of the demuxers that a film is read with. They open nothing but their own file."""
+
+
+def looking() -> dict[str, str]:
+    """Options for PyAV, which is given an open file and needs no protocol at all."""
+    return {"protocol_whitelist": "none", "format_whitelist": ",".join(FORMATS)}
+
+
+def reading(container: str) -> dict[str, str]:
+    """Options for ffmpeg's input: this one file, as the container that was found in it."""
+    return {"f": container, "format_whitelist": container, "protocol_whitelist": "file"}
