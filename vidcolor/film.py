@@ -61,8 +61,9 @@ def colorize_film(
     of it. Raises MediaError (with the remedy) and DeviceError.
     """
     started = time.monotonic()
-    film = probe(source)
-    encode = check_target(film, target, encode or EncodeSettings())
+    encode = encode or EncodeSettings()
+    film = probe(source, deinterlace=encode.deinterlace)
+    encode = check_target(film, target, encode)
     total = expected_frames(film, start, end)
 
     with work_folder(target.parent) as folder:

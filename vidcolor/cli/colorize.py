@@ -14,7 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from vidcolor.batch import Job, Outcome, plan, run
-from vidcolor.cli.options import Timecode, device_option, known_model, weights_dir_option
+from vidcolor.cli.options import (
+    Timecode,
+    deinterlace_option,
+    device_option,
+    known_model,
+    weights_dir_option,
+)
 from vidcolor.cli.progress import Reporter
 from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.probe import probe
@@ -82,6 +88,7 @@ BETTER = (
 @click.option("--crf", type=click.IntRange(0, 255), help="Quality; lower is better and larger.")
 @click.option("--preset", help="The encoder's word for how long it may take.")
 @click.option("--pix-fmt", help="ffmpeg's pixel format. Default: 4:2:0 in the source's depth.")
+@deinterlace_option
 @device_option
 @click.option(
     "--precision",
@@ -123,7 +130,10 @@ class Session:
             }
         )
         self.encode = EncodeSettings(
-            **{name: options[name] for name in ("codec", "crf", "preset", "pix_fmt", "compare")}
+            **{
+                name: options[name]
+                for name in ("codec", "crf", "preset", "pix_fmt", "deinterlace", "compare")
+            }
         )
         self.console = Console(stderr=True)
         self.colorizer = cache(self.load)

@@ -70,3 +70,9 @@ weights_dir_option = click.option(
 device_option = click.option(
     "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps ..."
 )
+
+deinterlace_option = click.option(
+    "--deinterlace",
+    is_flag=True,
+    help="Make one picture of the two fields of interlaced frames. Default: keep the fields.",
+)

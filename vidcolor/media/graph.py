@@ -70,6 +70,9 @@ def luma(
         same = color_range(film)
         picture = stream.filter("scale", **size, flags="bicubic", in_range=same, out_range=same)
     picture = picture.filter("format", _planar(film, depth or film.bit_depth))
+    if film.deinterlace:
+        picture = picture.filter("bwdif", mode="send_frame", deint="interlaced")
+    # After bwdif, which halves the unit of time.
     picture = picture.filter("settb", time_base(film).replace(":", "/"))
     if start is not None or end is not None:
         picture = picture.filter("trim", **_stretch(film, start, end))
@@ -84,9 +87,9 @@ def _planar(film: Film, depth: int) -> str:
     if film.pixel_format.startswith("yuvj") and depth == film.bit_depth:
         return film.pixel_format
     pixels = pixel_format(film.pixel_format)
-    if depth == film.bit_depth:
-        return pixels.planar
-    return planar_name(None if pixels.gray else (1, 1), depth)
+    if pixels.gray and not (film.deinterlace and depth > 8):  # bwdif knows no deep gray
+        return planar_name(None, depth)
+    return pixels.planar if depth == film.bit_depth else planar_name((1, 1), depth)
 
 
 def _stretch(film: Film, start: float | None, end: float | None) -> dict[str, int]:

@@ -36,8 +36,8 @@ def merged_picture(film: Film, luma: Any, chroma: Any, settings: EncodeSettings)
     aspect = f"{film.sample_aspect.numerator}/{film.sample_aspect.denominator}"
     tags = color_tags(film)
     tags["range"] = tags.pop("color_range")
-    if film.field_order is not None:
-        tags["field_mode"] = film.field_order
+    if film.field_order is not None or film.deinterlace:
+        tags["field_mode"] = film.field_order or "prog"
     # A piece starts at zero, whatever the film does; joining puts it into its place.
     return (
         picture.filter("setpts", "PTS-STARTPTS")

@@ -72,20 +72,23 @@ class Film:
     color_primaries: int | None
     color_transfer: int | None
     field_order: str | None
-    """"tff" or "bff" where a frame holds two fields, top or bottom first."""
+    """"tff" or "bff" where a frame, as it is read, holds two fields, top or bottom first."""
     video_index: int
     streams: tuple[Stream, ...]
+    deinterlace: bool
+    """Whether the fields of interlaced frames are to be read as one picture."""
 
 
-def probe(path: Path) -> Film:
+def probe(path: Path, *, deinterlace: bool = False) -> Film:
     """Look at a film and decode its first frame.
 
+    deinterlace: have the fields of interlaced frames read as one picture.
     Raises MediaError when there is no film that can be read, saying what is there instead.
     """
     _check_file(path)
     try:
         with path.open("rb") as file, av.open(file, "r", options=looking()) as container:
-            return _describe(path, container)
+            return _describe(path, container, deinterlace)
     except av.error.ArgumentError as error:  # the content is of a kind that is not on the list
         raise MediaError(
             f"{path} is a still image, a list of other files or something else that is no film; "
@@ -112,7 +115,7 @@ def _check_file(path: Path) -> None:
         raise MediaError(f"{path} is empty; copy or download it again")
 
 
-def _describe(path: Path, container: InputContainer) -> Film:
+def _describe(path: Path, container: InputContainer, deinterlace: bool) -> Film:
     streams = tuple(_stream(stream) for stream in container.streams)
     video = _picture(path, container, streams)
     frame = _first_frame(path, container, video)
@@ -151,9 +154,10 @@ def _describe(path: Path, container: InputContainer) -> Film:
         color_space=color_space,
         color_primaries=_known(frame.color_primaries, tag.color_primaries),
         color_transfer=_known(frame.color_trc, tag.color_trc),
-        field_order=_field_order(frame, video),
+        field_order=None if deinterlace else _field_order(frame, video),
         video_index=video.index,
         streams=streams,
+        deinterlace=deinterlace,
     )
 
 
