@@ -1,21 +1,37 @@
 """One ffmpeg process: started, watched, and never left behind."""
 
+import logging
 import os
 import re
+import shlex
+import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NamedTuple, cast
 
 import ffmpeg
 
 from vidcolor.errors import MediaError
 from vidcolor.media.binary import find_ffmpeg
 
-_CONTEXT = re.compile(r"\[[^\]]* @ 0x[0-9a-f]+\] ")
+log = logging.getLogger(__name__)
+
+GLOBAL_OPTIONS = (
+    # Every message with its level, none counted together with others, so that faults add up.
+    *("-nostdin", "-y", "-v", "repeat+level+warning", "-copyts"),
+    # However much of a film is damaged, the rest of it is wanted.
+    *("-max_error_rate", "1"),
+)
+LONGEST_LINE = 4096
+"""Bytes; what is longer counts as several messages."""
+
+_CONTEXT = re.compile(r"\[[^\]]* @ (0x)?[0-9a-f]+\] ")
+_LEVEL = re.compile(r"\[(panic|fatal|error|warning)\]")
 _EMPTY_WORDS = re.compile(
     "Conversion failed|Last message repeated|Exiting|Error opening output|Error selecting"
     "|Error initializing output|Error while opening encoder|Could not open encoder"
@@ -25,13 +41,25 @@ _EMPTY_WORDS = re.compile(
 """Lines that say that ffmpeg ends, but not why."""
 
 
-class Process:
-    """A running ffmpeg whose messages go to a file, so that they can never block it."""
+class Line(NamedTuple):
+    """One of ffmpeg's messages."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], log: IO[bytes], doing: str) -> None:
+    level: str
+    """"error", "warning" and so on; "" where a library wrote it past ffmpeg."""
+    text: str
+
+
+class Process:
+    """A running ffmpeg whose messages are always listened to, so that they can never block it."""
+
+    def __init__(
+        self, popen: subprocess.Popen[bytes], doing: str, hear: Callable[[Line], object]
+    ) -> None:
         self._popen = popen
-        self._log = log
         self._doing = doing
+        self._last_words: deque[str] = deque(maxlen=40)
+        self._listener = threading.Thread(target=self._listen, args=(hear,), daemon=True)
+        self._listener.start()
 
     @property
     def stdout(self) -> BufferedReader:
@@ -52,13 +80,20 @@ class Process:
                 self._popen.stdin.close()
         if self._popen.wait() != 0:
             raise self.failure()
+        self._listener.join()
 
     def failure(self) -> MediaError:
         """Why this process ended early, in ffmpeg's own last words."""
         code = self._popen.wait()
-        words = self._last_words()
+        self._listener.join()
+        words = list(self._last_words)
         if any("No space left on device" in line for line in words):
             return MediaError(f"cannot {self._doing}: no space left there; free some and try again")
+        if code < 0:
+            return MediaError(
+                f"cannot {self._doing}: ffmpeg was killed ({_signal_name(-code)}), by you or "
+                "because memory ran out; try again"
+            )
         telling = [line for line in words if not _EMPTY_WORDS.match(line)] or words
         said = telling[-1] if telling else f"ffmpeg ended with status {code} and no message"
         return MediaError(f"cannot {self._doing}: {said.rstrip('. ')}")
@@ -68,43 +103,63 @@ class Process:
         if self._popen.poll() is None:
             self._popen.kill()
         self._popen.wait()
-        for pipe in (self._popen.stdin, self._popen.stdout):
+        self._listener.join()
+        for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
             if pipe is not None:
                 with suppress(OSError):  # what was still buffered has nobody to read it
                     pipe.close()
 
-    def _last_words(self) -> list[str]:
-        size = self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, size - 8192))
-        text = self._log.read().decode(errors="replace")
-        lines = (_CONTEXT.sub("", line).strip() for line in text.splitlines())
-        return [line for line in lines if line]
+    def _listen(self, hear: Callable[[Line], object]) -> None:
+        assert self._popen.stderr is not None
+        for said in iter(lambda: cast(IO[bytes], self._popen.stderr).readline(LONGEST_LINE), b""):
+            line = _line(said)
+            if line.text:
+                log.debug("%s: %s", line.level, line.text)
+                hear(line)
+                if line.level != "warning":
+                    self._last_words.append(line.text)
+
+
+def _line(said: bytes) -> Line:
+    text = _CONTEXT.sub("", said.decode(errors="replace")).strip()
+    level = _LEVEL.match(text)
+    return Line(level[1], text[level.end() :].strip()) if level else Line("", text)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 @contextmanager
-def run(stream: Any, doing: str, **pipes: Any) -> Iterator[Process]:
+def run(
+    stream: Any, doing: str, hear: Callable[[Line], object] = lambda line: None, **pipes: Any
+) -> Iterator[Process]:
     """Run the ffmpeg-python graph `stream`; whatever happens, no process is left.
 
     doing: what is being done, as in "cannot {doing}: ...".
+    hear: is given every error and warning of ffmpeg, from a thread.
     pipes: stdin, stdout, cwd and pass_fds for subprocess.Popen.
     """
-    executable: Any = [str(find_ffmpeg().path), "-nostdin", "-y", "-v", "error", "-copyts"]
+    executable: Any = [str(find_ffmpeg().path), *GLOBAL_OPTIONS]
     arguments = ffmpeg.compile(stream, cmd=executable)
+    log.debug("to %s: %s", doing, shlex.join(arguments))
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **pipes}
-    with tempfile.TemporaryFile() as log:
-        # A session of its own: Ctrl-C in the terminal reaches Python, which then stops ffmpeg.
-        popen: Any = subprocess.Popen(
-            arguments,
-            stderr=log,
-            start_new_session=True,
-            env={**os.environ, "SVT_LOG": "1", "AV_LOG_FORCE_NOCOLOR": "1"},
-            **pipes,
-        )
-        process = Process(popen, log, doing)
-        try:
-            yield process
-        finally:
-            process.stop()
+    # A session of its own: Ctrl-C in the terminal reaches Python, which then stops ffmpeg.
+    popen: Any = subprocess.Popen(
+        arguments,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "SVT_LOG": "1", "AV_LOG_FORCE_NOCOLOR": "1"},
+        **pipes,
+    )
+    process = Process(popen, doing, hear)
+    try:
+        yield process
+    finally:
+        process.stop()
 
 
 def file_url(path: Path) -> str:

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from queue import SimpleQueue
@@ -15,6 +15,7 @@ import numpy as np
 
 from vidcolor.errors import MediaError
 from vidcolor.media import graph
+from vidcolor.media.damage import Damage
 from vidcolor.media.probe import Film
 from vidcolor.media.process import Process, run
 
@@ -45,25 +46,36 @@ class _Stamp(NamedTuple):
 
 @contextmanager
 def read_luma(
-    film: Film, size: tuple[int, int], *, start: float | None = None, end: float | None = None
+    film: Film,
+    size: tuple[int, int],
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    warn: Callable[[str], object] = lambda warning: None,
 ) -> Iterator[Iterator[LumaFrame]]:
     """Decode `film` and yield its luma at `size` (width, height).
 
     start, end: read only the frames with start <= time < end, in seconds from the film's start.
+    warn: is told, in one line each, where the film is damaged and whether it was cut short, after
+    the last frame.
     The iterator may be left early. It raises MediaError when no frame can be decoded, and where
     the timestamps jump back, as in a broadcast that was pasted together.
     """
     receive, send = os.pipe()
     stamps: SimpleQueue[_Stamp | None] = SimpleQueue()
+    damage = Damage(film, start)
     with os.fdopen(receive, "rb") as metadata, os.fdopen(send, "wb") as sender:
         command = _command(film, size, start, end, send)
         pipes = {"stdout": subprocess.PIPE, "pass_fds": (send,)}
-        with run(command, f"read {film.path}", **pipes) as process:
+        with run(command, f"read {film.path}", damage.heard, **pipes) as process:
             sender.close()  # so that the pipe ends when ffmpeg does
-            drain = threading.Thread(target=_read_stamps, args=(metadata, stamps), daemon=True)
+            drain = threading.Thread(
+                target=_read_stamps, args=(metadata, stamps, damage), daemon=True
+            )
             drain.start()
             try:
-                yield _frames(film, process, size, stamps)
+                frames = _frames(film, process, size, stamps)
+                yield _then_warn(frames, damage, warn, to_end=end is None)
             finally:
                 process.stop()
                 drain.join()
@@ -118,6 +130,14 @@ def _frames(
         )
 
 
+def _then_warn(
+    frames: Iterator[LumaFrame], damage: Damage, warn: Callable[[str], object], *, to_end: bool
+) -> Iterator[LumaFrame]:
+    yield from frames
+    for warning in damage.warnings(to_end=to_end):
+        warn(warning)
+
+
 def _jump_back(film: Film, latest: int, pts: int) -> MediaError:
     """No container can hold such a film, and its sound would be lost from there on."""
     at, by = float(latest * film.time_base), float((latest - pts) * film.time_base)
@@ -133,7 +153,7 @@ def _full_range() -> np.ndarray:
     return spread.round().clip(0, 255).astype(np.uint8)
 
 
-def _read_stamps(metadata: IO[bytes], stamps: SimpleQueue[_Stamp | None]) -> None:
+def _read_stamps(metadata: IO[bytes], stamps: SimpleQueue[_Stamp | None], damage: Damage) -> None:
     """Turn what the metadata filter prints into one stamp for each frame, then None.
 
     frame:7    pts:3584    pts_time:0.28
@@ -145,5 +165,6 @@ def _read_stamps(metadata: IO[bytes], stamps: SimpleQueue[_Stamp | None]) -> Non
         if frame := _FRAME.match(line):
             pts = None if frame[1] == b"NOPTS" else int(frame[1])
         elif score := _SCORE.match(line):
+            damage.passed(pts)
             stamps.put(_Stamp(pts, float(score[1])))
     stamps.put(None)

@@ -1,0 +1,121 @@
+"""What is wrong with a film, as ffmpeg says while it decodes it, and where.
+
+ffmpeg patches a damaged frame from its neighbours; a packet that it cannot decode gives no frame,
+and the frames around it keep their timestamps.
+"""
+
+import re
+from dataclasses import dataclass
+
+from vidcolor.media.probe import Film
+from vidcolor.media.process import Line
+
+PLACES = 4
+"""So many places are told apart; the last one reaches as far as there are faults."""
+
+GAP = 2.0
+"""Seconds without a fault, after which the next one counts as another place."""
+
+TOLERANCE = 1.0
+"""Seconds by which sound may outlast the picture without a word."""
+
+_UNDECODABLE = re.compile(r"Decoding error|Error while decoding stream|Error submitting .*decoder")
+_INCOMPLETE = re.compile(r"corrupt input packet in stream (\d+)")
+
+
+@dataclass
+class _Place:
+    """A stretch of the film with faults in it: frames, counted from 0, and seconds."""
+
+    frames: tuple[int, int]
+    seconds: tuple[float, float]
+
+    def tell(self, *, numbered: bool) -> str:
+        times = _span(*map(clock, self.seconds))
+        return f"frame {_span(*map(str, self.frames))} ({times})" if numbered else times
+
+
+class Damage:
+    """Counts faults and remembers where they were, in the same small memory for any film.
+
+    ffmpeg decodes ahead of what it hands out, so that a place is known to about ten frames.
+    """
+
+    def __init__(self, film: Film, start: float | None) -> None:
+        """start: seconds of the film from which on it is read; frames have no number then."""
+        self._film = film
+        self._numbered = start is None
+        self._frame = -1
+        self._seconds = start or 0.0
+        self._patched = 0
+        self._undecodable = 0
+        self._other: str | None = None
+        self._places: list[_Place] = []
+
+    def passed(self, pts: int | None) -> None:
+        """One more frame was decoded."""
+        self._frame += 1
+        if pts is not None:
+            self._seconds = float(pts * self._film.time_base) - (self._film.start or 0.0)
+
+    def heard(self, line: Line) -> None:
+        """ffmpeg said something."""
+        incomplete = _INCOMPLETE.search(line.text)
+        if "corrupt decoded frame" in line.text:
+            self._patched += 1
+        elif _UNDECODABLE.search(line.text):
+            self._undecodable += 1
+        elif incomplete and int(incomplete[1]) == self._film.video_index:
+            self._other = self._other or "an incomplete packet"
+        elif line.level == "error":
+            self._other = self._other or line.text
+        else:
+            return
+        self._mark()
+
+    def warnings(self, *, to_end: bool) -> list[str]:
+        """What the user should know once all frames have passed.
+
+        to_end: the film was read as far as it goes.
+        """
+        told = []
+        if self._places:
+            where = ", ".join(place.tell(numbered=self._numbered) for place in self._places)
+            told.append(f"the source is damaged around {where}: {self._faults()}")
+        length = self._film.duration or 0.0
+        missing = length - self._seconds
+        if to_end and missing > TOLERANCE:
+            told.append(
+                f"the picture ends at {clock(self._seconds)}, "
+                f"{missing:.1f} s before the end that the container names ({clock(length)}); "
+                "if the source was cut short, copy or download it again"
+            )
+        return told
+
+    def _mark(self) -> None:
+        frame, seconds = max(0, self._frame), self._seconds
+        latest = self._places[-1] if self._places else None
+        if latest and (seconds - latest.seconds[1] <= GAP or len(self._places) == PLACES):
+            latest.frames = (latest.frames[0], frame)
+            latest.seconds = (latest.seconds[0], seconds)
+        else:
+            self._places.append(_Place((frame, frame), (seconds, seconds)))
+
+    def _faults(self) -> str:
+        faults = []
+        if self._patched:
+            faults.append(f"frames patched by ffmpeg: {self._patched}")
+        if self._undecodable:
+            faults.append(f"packets left out because they cannot be decoded: {self._undecodable}")
+        return ", ".join(faults) or f"ffmpeg says: {self._other}"
+
+
+def _span(first: str, last: str) -> str:
+    return first if first == last else f"{first} to {last}"
+
+
+def clock(seconds: float) -> str:
+    """Such as 0:01:30.5, as --start takes it."""
+    tenths = round(max(0.0, seconds) * 10)
+    minutes, tenths = divmod(tenths, 600)
+    return f"{minutes // 60}:{minutes % 60:02d}:{tenths // 10:02d}.{tenths % 10}"
