@@ -66,6 +66,7 @@ def colorize_film(
     encode = check_target(film, target, encode)
     total = expected_frames(film, start, end)
 
+    warnings: list[str] = []
     with work_folder(target.parent) as folder:
         piece = color_piece(
             film,
@@ -75,8 +76,9 @@ def colorize_film(
             start=start,
             end=end,
             on_frame=lambda done: on_frame(done, total),
+            warn=warnings.append,
         )
-        warnings = join(film, [piece], target, start=start, end=end)
+        warnings += join(film, [piece], target, start=start, end=end)
     return Report(target, piece.frames, time.monotonic() - started, tuple(warnings))
 
 
@@ -89,10 +91,11 @@ def color_piece(
     start: float | None,
     end: float | None,
     on_frame: Callable[[int], None],
+    warn: Callable[[str], object],
 ) -> Piece:
     """Decode, colour and encode a stretch, three threads abreast."""
     size = colorizer.luma_size(float(film.width * film.sample_aspect), film.height)
-    with read_luma(film, size, start=start, end=end) as frames:
+    with read_luma(film, size, start=start, end=end, warn=warn) as frames:
         batches = ahead(in_batches(frames, colorizer))
         with closing(ahead(color_batches(batches, colorizer, film))) as colored:
             first = next(colored)
