@@ -51,7 +51,7 @@ def between_matrices(chroma: Tensor, target: str) -> Tensor:
 def to_codes(chroma: Tensor, full_range: bool) -> Tensor:
     """Chroma -> the uint8 code values of video planes: 16 to 240, or 0 to 255 if `full_range`."""
     scale, low, high = (255, 0, 255) if full_range else (224, 16, 240)
-    return (128 + scale * chroma).round().clamp(low, high).to(torch.uint8)
+    return (scale * chroma).add_(128).round_().clamp_(low, high).to(torch.uint8)
 
 
 # DeOldify's 8-bit arithmetic, which is OpenCV's YUV in whole numbers of 1/2^14. All of it stays
