@@ -1,7 +1,9 @@
 """A generator on a device: a batch of luma in, a batch of chroma out."""
 
+import hashlib
 import math
 from collections.abc import Callable
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -49,6 +51,15 @@ class Colorizer:
     def paints(self) -> bool:
         """DeOldify's networks paint square RGB pictures; `lite` makes chroma of any shape."""
         return self.name != "lite"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the weights as they are used: of their names and numbers in `dtype`."""
+        digest = hashlib.sha256(self.name.encode())
+        for name, tensor in self.generator.state_dict().items():
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        return digest.hexdigest()
 
     @property
     def render_size(self) -> int:

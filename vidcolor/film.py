@@ -1,35 +1,57 @@
-"""One film, path to path: probe, decode, colour, encode, join, publish."""
+"""One film, path to path: probe, decode, colour, encode piece by piece, join, publish."""
 
-import itertools
+import errno
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import chain, groupby, islice
+from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from vidcolor import color
+from vidcolor import __version__, color
 from vidcolor.ahead import ahead
 from vidcolor.colorizer import Colorizer
+from vidcolor.errors import MediaError
+from vidcolor.manifest import Manifest, identity, plain
+from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.join import join
 from vidcolor.media.probe import Film, probe
+from vidcolor.media.process import EndedEarly
 from vidcolor.media.publish import work_folder
 from vidcolor.media.read import LumaFrame, read_luma
 from vidcolor.media.target import check_target
-from vidcolor.media.write import Piece, write_piece
+from vidcolor.media.write import write_piece
+from vidcolor.pieces import TAIL, PieceSettings, PieceStore, in_pieces, open_pieces, tail_of
 
 
-class ChromaFrame(NamedTuple):
+class ColoredFrame(NamedTuple):
+    """One frame with its colours."""
+
+    piece: int
+    """Number of the piece that it belongs to."""
+    luma: LumaFrame
+    """As it was read."""
+    chroma: np.ndarray
+    """(2, h, w) float32 BT.601 chroma in [-0.5, 0.5]."""
+
+
+class EncodedFrame(NamedTuple):
     """One coloured frame on its way to the encoder."""
 
-    pts: int
-    """Timestamp in units of the film's time base."""
+    piece: int
+    luma: LumaFrame
     chroma: np.ndarray
     """(2, h, w) uint8 code values of Cb and Cr."""
+    memory: Mapping[str, np.ndarray]
+    """What the stages before need to go on after this frame in another run."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +61,33 @@ class Report:
     target: Path
     frames: int
     seconds: float
-    """Wall time of the whole way."""
+    """Wall time of the whole way, of this run."""
     warnings: tuple[str, ...]
+    kept: int = 0
+    """So many of the frames were there already, from an earlier run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """All that a film is coloured with."""
+
+    film: Film
+    colorizer: Colorizer
+    encode: EncodeSettings
+    pieces: PieceSettings
+    start: float | None
+    end: float | None
+
+    @property
+    def trial(self) -> bool:
+        """Only a stretch of the film is wanted."""
+        return self.start is not None or self.end is not None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the luma that the colorizer wants."""
+        film = self.film
+        return self.colorizer.luma_size(float(film.width * film.sample_aspect), film.height)
 
 
 def colorize_film(
@@ -51,78 +98,178 @@ def colorize_film(
     *,
     start: float | None = None,
     end: float | None = None,
+    deinterlace: bool = False,
+    pieces: PieceSettings | None = None,
+    fresh: bool = False,
     on_frame: Callable[[int, int | None], None] = lambda done, total: None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Report:
     """Colour a film and publish it under `target`, which is replaced if it exists.
 
     start, end: seconds from the film's beginning; only this stretch is coloured and kept.
+    deinterlace: make one progressive frame of each interlaced one.
+    pieces: how the film is divided; whatever stops the run, the pieces that were finished stay in
+    a hidden folder beside `target`, and the same call goes on after them.
+    fresh: forget what an earlier run has finished.
     on_frame(done, total) is called after every frame; total is an estimate, or None.
-    The film appears under its name only when it is complete; whatever goes wrong, nothing is left
-    of it. Raises MediaError (with the remedy) and DeviceError.
+    on_note(line) is told when the run goes on after an earlier one, or why it starts over.
+    The film appears under its name only when it is complete. A stretch leaves nothing else behind.
+    Raises MediaError (with the remedy) and DeviceError.
     """
     started = time.monotonic()
-    encode = encode or EncodeSettings()
-    film = probe(source, deinterlace=encode.deinterlace)
-    encode = check_target(film, target, encode)
+    film = probe(source, deinterlace=deinterlace)
+    encode = check_target(film, target, encode or EncodeSettings())
+    work = Work(
+        film=film,
+        colorizer=colorizer,
+        encode=encode,
+        pieces=pieces or PieceSettings(),
+        start=start,
+        end=end,
+    )
     total = expected_frames(film, start, end)
-
     warnings: list[str] = []
-    with work_folder(target.parent) as folder:
-        piece = color_piece(
-            film,
-            folder / "piece",
-            colorizer,
-            encode,
-            start=start,
-            end=end,
-            on_frame=lambda done: on_frame(done, total),
-            warn=warnings.append,
-        )
-        warnings += join(film, [piece], target, start=start, end=end)
-    return Report(target, piece.frames, time.monotonic() - started, tuple(warnings))
+    with _room_on_disk(target), _open_store(work, target, total, fresh, on_note) as store:
+        kept = store.manifest.frames
+        if kept:
+            on_note(f"going on after {kept} frames of an earlier run")
+            on_frame(kept, total)
+        make_pieces(work, store, on_frame=lambda done: on_frame(done, total), warn=warnings.append)
+        warnings += join(film, store.pieces, target, start=start, end=end)
+        frames = store.manifest.frames
+    return Report(target, frames, time.monotonic() - started, tuple(warnings), kept)
 
 
-def color_piece(
-    film: Film,
-    path: Path,
-    colorizer: Colorizer,
-    encode: EncodeSettings,
+def make_pieces(
+    work: Work,
+    store: PieceStore,
     *,
-    start: float | None,
-    end: float | None,
     on_frame: Callable[[int], None],
     warn: Callable[[str], object],
-) -> Piece:
-    """Decode, colour and encode a stretch, three threads abreast."""
-    size = colorizer.luma_size(float(film.width * film.sample_aspect), film.height)
-    with read_luma(film, size, start=start, end=end, warn=warn) as frames:
-        batches = ahead(in_batches(frames, colorizer))
-        with closing(ahead(color_batches(batches, colorizer, film))) as colored:
-            first = next(colored)
-            height, width = first[0].chroma.shape[1:]
-            with write_piece(film, path, (width, height), encode, start=start) as writer:
-                for frame in itertools.chain(first, itertools.chain.from_iterable(colored)):
-                    writer.write(frame.pts, frame.chroma)
-                    on_frame(writer.frames)
-    return writer.piece
+) -> None:
+    """Colour and encode every piece that `store` does not have."""
+    while not store.manifest.complete:
+        try:
+            with closing(encoded_frames(work, store, warn)) as frames:
+                for _, piece in groupby(frames, attrgetter("piece")):
+                    make_piece(work, store, piece, on_frame)
+            store.complete()
+        except EndedEarly:
+            # The encoder's jump to the piece met other frames than a decoder that comes from the
+            # beginning. What is finished is right; the rest becomes one piece, without a jump.
+            if not store.manifest.seekable or not store.pieces:
+                raise
+            store.give_up_seeking()
 
 
-def in_batches(frames: Iterator[LumaFrame], colorizer: Colorizer) -> Iterator[list[LumaFrame]]:
-    """Group frames as many at a time as the colorizer wants at that moment."""
-    while batch := list(itertools.islice(frames, colorizer.batch_size)):
-        yield batch
+def make_piece(
+    work: Work,
+    store: PieceStore,
+    frames: Iterable[EncodedFrame],
+    on_frame: Callable[[int], None],
+) -> None:
+    """Encode one piece and keep it."""
+    frames = iter(frames)
+    first = next(frames)
+    height, width = first.chroma.shape[1:]
+    done = store.manifest.frames
+    start = since_start(work.film, first.luma.pts) if store.manifest.seekable else None
+    path = store.scratch / "piece"
+    last: deque[LumaFrame] = deque(maxlen=TAIL)
+    memory = first.memory
+    with write_piece(work.film, path, (width, height), work.encode, start=start) as writer:
+        for frame in chain([first], frames):
+            writer.write(frame.luma.pts, frame.chroma)
+            last.append(frame.luma)
+            memory = frame.memory
+            on_frame(done + writer.frames)
+    store.keep(writer.piece, last, memory)
+
+
+def encoded_frames(
+    work: Work, store: PieceStore, warn: Callable[[str], object]
+) -> Generator[EncodedFrame, None, None]:
+    """All frames after those that `store` has: read, coloured and in code values.
+
+    Three threads abreast; the last of them is the caller's own.
+    """
+    settings = work.pieces if store.manifest.seekable else None
+    with read_on(work, store, warn) as frames:
+        numbered = in_pieces(frames, work.film.time_base, settings, len(store.pieces))
+        batches = ahead(in_batches(numbered, work.colorizer))
+        with closing(ahead(color_batches(batches, work.colorizer))) as colored:
+            yield from in_codes(chain.from_iterable(colored), work.film)
+
+
+@contextmanager
+def read_on(
+    work: Work, store: PieceStore, warn: Callable[[str], object]
+) -> Iterator[Iterator[LumaFrame]]:
+    """The luma of all frames after those that `store` has.
+
+    A run that goes on jumps to the last of them and compares what it finds there with what was
+    read then; where that differs, it decodes the film from its beginning instead.
+    """
+    film, tail = work.film, store.tail
+    read = partial(read_luma, film, work.size, end=work.end, warn=warn)
+    with ExitStack() as stack:
+        if tail and store.manifest.seekable:
+            frames = stack.enter_context(read(start=since_start(film, tail[0][0])))
+            if tail_of(islice(frames, len(tail))) == tail:
+                yield frames
+                return
+            stack.close()
+        frames = stack.enter_context(read(start=work.start))
+        skip(frames, store.manifest.frames, tail, film)
+        yield frames
+
+
+def skip(
+    frames: Iterator[LumaFrame], count: int, tail: tuple[tuple[int, int], ...], film: Film
+) -> None:
+    """Pass over the frames that are finished. Raises MediaError where they are not those."""
+    if not count:
+        return
+    last = deque(islice(frames, count), maxlen=len(tail))
+    # Damaged pictures differ from one decoding to the next; their times do not.
+    if [frame.pts for frame in last] != [pts for pts, _ in tail]:
+        raise MediaError(f"{film.path} is not decoded as it was before; add --fresh to start over")
+
+
+def in_batches(
+    frames: Iterator[tuple[int, LumaFrame]], colorizer: Colorizer
+) -> Iterator[tuple[int, list[LumaFrame]]]:
+    """(piece, frames): as many as the colorizer wants at that moment, never of two pieces.
+
+    A run that goes on at the beginning of a piece so makes the very same batches.
+    """
+    for piece, group in groupby(frames, lambda numbered: numbered[0]):
+        while batch := [frame for _, frame in islice(group, colorizer.batch_size)]:
+            yield piece, batch
 
 
 def color_batches(
-    batches: Generator[list[LumaFrame], None, None], colorizer: Colorizer, film: Film
-) -> Iterator[list[ChromaFrame]]:
-    """Luma to chroma, in the code values of the film's own matrix and range."""
+    batches: Generator[tuple[int, list[LumaFrame]], None, None], colorizer: Colorizer
+) -> Iterator[list[ColoredFrame]]:
+    """Luma to chroma."""
     with closing(batches):
-        for batch in batches:
+        for piece, batch in batches:
             luma = torch.from_numpy(np.stack([frame.pixels for frame in batch])[:, None])
-            chroma = color.between_matrices(colorizer.chroma(luma), film.matrix)
-            codes = color.to_codes(chroma, film.full_range).numpy()
-            yield [ChromaFrame(frame.pts, plane) for frame, plane in zip(batch, codes, strict=True)]
+            chroma = colorizer.chroma(luma).numpy()
+            yield [ColoredFrame(piece, *pair) for pair in zip(batch, chroma, strict=True)]
+
+
+def in_codes(frames: Iterable[ColoredFrame], film: Film) -> Iterator[EncodedFrame]:
+    """Chroma to the code values of the film's own matrix and range."""
+    for piece, luma, chroma in frames:
+        own = color.between_matrices(torch.from_numpy(chroma)[None], film.matrix)
+        codes = color.to_codes(own, film.full_range)[0].numpy()
+        yield EncodedFrame(piece, luma, codes, memory={})
+
+
+def since_start(film: Film, pts: int) -> float:
+    """Seconds from the film's beginning."""
+    return float(pts * film.time_base) - (film.start or 0.0)
 
 
 def expected_frames(film: Film, start: float | None, end: float | None) -> int | None:
@@ -133,3 +280,59 @@ def expected_frames(film: Film, start: float | None, end: float | None) -> int |
         return None
     seconds = min(end or film.duration, film.duration) - (start or 0)
     return max(1, round(seconds * film.frame_rate))
+
+
+def settings_of(work: Work) -> dict[str, Any]:
+    """Everything beside the source that the pieces depend on."""
+    colorizer = work.colorizer
+    render = replace(colorizer.settings, render_factor=colorizer.render_factor, batch_size=None)
+    return plain(
+        {
+            "vidcolor": __version__,
+            "ffmpeg": [str(find_ffmpeg().path), find_ffmpeg().version],
+            "model": colorizer.fingerprint,
+            "device": colorizer.device.type,
+            **asdict(render),
+            "precision": str(colorizer.dtype),
+            **asdict(work.encode),
+            "deinterlace": work.film.deinterlace,
+            "piece length": work.pieces.seconds,
+        }
+    )
+
+
+def _open_store(
+    work: Work, target: Path, total: int | None, fresh: bool, on_note: Callable[[str], None]
+) -> AbstractContextManager[PieceStore]:
+    """Where the pieces lie until they are joined: for a trial, in a folder that always goes."""
+    if work.trial:
+        return _trial_store(work, target)
+    manifest = Manifest(
+        source=identity(work.film.path),
+        target=target.name,
+        settings=settings_of(work),
+        total=total,
+    )
+    return open_pieces(target, manifest, fresh=fresh, on_note=on_note)
+
+
+@contextmanager
+def _trial_store(work: Work, target: Path) -> Iterator[PieceStore]:
+    with work_folder(target.parent) as folder:
+        scratch = folder / "run"
+        scratch.mkdir()
+        manifest = Manifest(source={}, target=target.name, settings={}, total=None)
+        yield PieceStore(folder, manifest, scratch)
+
+
+@contextmanager
+def _room_on_disk(target: Path) -> Iterator[None]:
+    """Say in one line that a disk is full where it is not ffmpeg that finds out."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise MediaError(
+            f"cannot write {target}: no space left there; free some and try again"
+        ) from error

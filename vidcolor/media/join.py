@@ -35,7 +35,7 @@ def join(
     """Put the pieces one after the other, with the film's sound, subtitles, chapters and metadata.
 
     Nothing is encoded again. `target` appears when it is complete.
-    pieces: in the order of time, all in one folder.
+    pieces: in the order of time, all in one folder, on the target's disk.
     start, end: seconds of the film, if the pieces are only that stretch of it; sound and subtitles
     are cut to it, and the result starts at zero.
     Returns one warning for each stream that the container cannot hold as it is.
@@ -61,7 +61,8 @@ def join(
         itsoffset=_seconds(Fraction(0) if trial else first),
     )
     source = graph.source(film, shift_to_zero=first if trial else None)
-    with published(target) as unfinished:
+    folder = pieces[0].path.absolute().parent
+    with published(target, folder) as unfinished:
         command = ffmpeg.output(
             picture["v:0"],
             # A map that matches nothing keeps a source of metadata alone among the inputs.
@@ -70,7 +71,6 @@ def join(
             **options,
             **codec_options(carried, first=1),
         )
-        folder = pieces[0].path.absolute().parent
         with run(command, f"write {target}", stdin=subprocess.PIPE, cwd=folder) as process:
             process.send(_playlist(film, pieces).encode())
             process.finish()

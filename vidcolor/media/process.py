@@ -41,6 +41,10 @@ _EMPTY_WORDS = re.compile(
 """Lines that say that ffmpeg ends, but not why."""
 
 
+class EndedEarly(MediaError):
+    """ffmpeg was content with less than it was given."""
+
+
 class Line(NamedTuple):
     """One of ffmpeg's messages."""
 
@@ -96,7 +100,8 @@ class Process:
             )
         telling = [line for line in words if not _EMPTY_WORDS.match(line)] or words
         said = telling[-1] if telling else f"ffmpeg ended with status {code} and no message"
-        return MediaError(f"cannot {self._doing}: {said.rstrip('. ')}")
+        kind = MediaError if code else EndedEarly
+        return kind(f"cannot {self._doing}: {said.rstrip('. ')}")
 
     def stop(self) -> None:
         """Kill the process if it still runs, and close its pipes."""

@@ -9,14 +9,18 @@ from pathlib import Path
 
 from vidcolor.errors import MediaError
 
+WORK_PREFIX = ".vidcolor-"
+"""How the names of all folders for unfinished work begin."""
+
 
 @contextmanager
-def published(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target`, with its suffix, that is renamed to it on success.
+def published(target: Path, folder: Path | None = None) -> Iterator[Path]:
+    """A temporary path, with `target`'s suffix, that is renamed to it on success.
 
+    folder: where it lies until then, on the same disk; beside the target if None.
     Raises MediaError when the folder cannot be written.
     """
-    with work_folder(target.parent) as folder:
+    with work_folder(folder or target.parent) as folder:
         unfinished = folder / f"film{target.suffix}"
         yield unfinished
         with unfinished.open("rb") as file:
@@ -37,7 +41,7 @@ def work_folder(parent: Path) -> Iterator[Path]:
     Raises MediaError when `parent` cannot be written.
     """
     try:
-        folder = Path(tempfile.mkdtemp(prefix=".vidcolor-", dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=parent))
     except OSError as error:
         reason = error.strerror or str(error)
         raise MediaError(

@@ -25,7 +25,7 @@ from vidcolor.media.containers import (
 )
 from vidcolor.media.merge import color_tags, merged_picture
 from vidcolor.media.probe import Film
-from vidcolor.media.process import Process, file_url, run
+from vidcolor.media.process import EndedEarly, Process, file_url, run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def write_piece(
     piece: appears under this name when it is complete, and only then.
     chroma_size: (width, height) of the chroma planes that will be written.
     start: seconds from the film's start to the first frame that will be written, or less.
-    Raises MediaError when the encoder fails or finds fewer frames than were written.
+    Raises MediaError when the encoder fails; EndedEarly when it finds fewer frames than it is given.
     """
     settings = complete(film, settings)
     part = piece.with_name(piece.name + ".part")
@@ -139,7 +139,7 @@ def _check_count(part: Path, written: int, film: Film) -> None:
     except (av.error.FFmpegError, IndexError):
         found = 0
     if found != written:
-        raise MediaError(
+        raise EndedEarly(
             f"{written} frames were colored, but {found} were found again in {film.path}; "
             "is the film still being written, or damaged?"
         )
