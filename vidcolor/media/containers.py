@@ -92,7 +92,8 @@ def complete(film: Film, settings: EncodeSettings, suffix: str = ".mkv") -> Enco
 def _default_codec(film: Film, suffix: str) -> str:
     if suffix.lower() == ".webm":
         return "libvpx-vp9"
-    return "libx264" if film.bit_depth == 8 else "libx265"
+    keeps_depth = film.bit_depth <= (10 if film.field_order else 8)  # libx265 knows no fields
+    return "libx264" if keeps_depth else "libx265"
 
 
 def _default_pixel_format(film: Film, codec: str) -> str:
@@ -140,10 +141,15 @@ def encoder_options(film: Film, settings: EncodeSettings) -> dict[str, Any]:
         options[_quality_option(codec)] = settings.crf
     if settings.preset is not None:
         options["preset"] = settings.preset
-    # Fields of 4:2:0 need an even number of chroma rows each.
-    if film.field_order is not None and codec in KEEPS_FIELDS and film.height % 4 == 0:
+    if film.field_order is not None and codec in KEEPS_FIELDS and _holds_fields(film, settings):
         options["flags"] = "+ildct+ilme"
     return options
+
+
+def _holds_fields(film: Film, settings: EncodeSettings) -> bool:
+    """Whether the rows of luma and chroma can be dealt out to two fields."""
+    _, down = merged_format(settings).subsampling or (0, 0)
+    return film.height % (2 << down) == 0
 
 
 def _quality_option(codec: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import av.error
+import av.filter
 from av.container import InputContainer
 from av.stream import Disposition
 from av.stream import Stream as AvStream
@@ -21,7 +22,6 @@ PACKETS_TO_TRY = 500
 """So many video packets may fail to decode before a film counts as unreadable."""
 
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
-_BOTTOM_FIRST = (3, 5)  # stored so, or shown so
 _UNKNOWN_TAGS = (0, 2, 3)
 
 
@@ -154,7 +154,7 @@ def _describe(path: Path, container: InputContainer, deinterlace: bool) -> Film:
         color_space=color_space,
         color_primaries=_known(frame.color_primaries, tag.color_primaries),
         color_transfer=_known(frame.color_trc, tag.color_trc),
-        field_order=None if deinterlace else _field_order(frame, video),
+        field_order=None if deinterlace else _field_order(frame, time_base),
         video_index=video.index,
         streams=streams,
         deinterlace=deinterlace,
@@ -217,11 +217,22 @@ def _full_range(frame: VideoFrame, video: VideoStream) -> bool:
     return value == 2 or (value == 0 and pixels.gray)
 
 
-def _field_order(frame: VideoFrame, video: VideoStream) -> str | None:
+def _field_order(frame: VideoFrame, time_base: Fraction) -> str | None:
+    """Asked of the frame itself: the stream's parameters are often wrong about H.264."""
     if not frame.interlaced_frame:
         return None
-    bottom_first = int(video.codec_context.field_order) in _BOTTOM_FIRST
-    return "bff" if bottom_first else "tff"
+    sieve = av.filter.Graph()
+    entry = sieve.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=time_base
+    )
+    result = sieve.add("buffersink")
+    sieve.link_nodes(entry, sieve.add("select", "eq(interlace_type,TOPFIRST)"), result).configure()
+    entry.push(frame)
+    try:
+        result.pull()
+    except av.error.BlockingIOError:
+        return "bff"
+    return "tff"
 
 
 def _known(*tags: int | None) -> int | None:
