@@ -17,6 +17,7 @@ COMMANDS = {
     "preview": "vidcolor.cli.preview:preview",
     "weights": "vidcolor.cli.weights:weights",
     "train": "vidcolor.cli.train:train",
+    "evaluate": "vidcolor.cli.evaluate:evaluate",
     "info": "vidcolor.cli.info:info",
 }
 """Loaded when they are called, so that --help does not wait for torch."""

@@ -1,0 +1,254 @@
+"""The command `vidcolor evaluate`: figures for results, or for a model."""
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vidcolor.batch import STILLS
+from vidcolor.cli.options import device_option, known_model, weights_dir_option
+from vidcolor.cli.progress import Reporter
+from vidcolor.render import RENDER_FACTORS, RenderSettings
+
+if TYPE_CHECKING:
+    from vidcolor.evaluate.coloring import Way
+    from vidcolor.evaluate.report import Evaluation, Rows
+
+EACH_FRAME = {
+    "psnr_rgb": ("PSNR RGB", ".2f"),
+    "psnr_ab": ("PSNR ab", ".2f"),
+    "ssim": ("SSIM", ".4f"),
+    "lpips": ("LPIPS", ".4f"),
+    "fid": ("FID", ".2f"),
+    "colorfulness": ("colourful", ".1f"),
+    "colorfulness_gap": ("gap", "+.1f"),
+    "colorfulness_abs": ("|colourful|", ".1f"),
+}
+OVER_TIME = {
+    "cdc": ("CDC", ".6f"),
+    "cdc_excess": ("excess", "+.6f"),
+    "warping_error": ("warping error", ".6f"),
+    "ab_change": ("ab change", ".3f"),
+    "fps": ("fps", ".1f"),
+}
+"""Figures of `vidcolor.evaluate.score.Figures`: what stands above them, and how they are shown."""
+
+
+@click.command()
+@click.argument("results", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--reference", type=click.Path(path_type=Path), help="The original in colour.")
+@click.option(
+    "-m",
+    "--model",
+    callback=lambda ctx, param, value: value and known_model(ctx, param, value),
+    metavar="lite|video|stable|artistic|FILE",
+    help="Colour --photos and --clips from their luma with this model, and judge that.",
+)
+@click.option("--photos", type=click.Path(exists=True, path_type=Path), help="A folder or zip.")
+@click.option("--clips", type=click.Path(exists=True, path_type=Path), help="A film or a folder.")
+@click.option(
+    "-r",
+    "--render-factor",
+    type=click.IntRange(RENDER_FACTORS.start, RENDER_FACTORS.stop - 1),
+    help="Default: the model's own.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help="Only so many photos, evenly chosen, and so many frames of each clip.",
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(["ntire", "clean"]),
+    default="ntire",
+    show_default=True,
+    help="Which Frechet inception distance; the two cannot be compared.",
+)
+@click.option(
+    "--lines",
+    type=click.IntRange(min=16),
+    default=480,
+    show_default=True,
+    help="Reduce what is higher than this before it is measured.",
+)
+@click.option(
+    "--networks/--no-networks",
+    default=True,
+    help="LPIPS and FID, which need networks that are fetched on first use.  [default: networks]",
+)
+@click.option(
+    "--plots",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a PNG for each film: chroma, and its change from frame to frame, over time.",
+)
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@device_option
+@weights_dir_option
+def evaluate(results: tuple[Path, ...], **options) -> None:
+    """Measure RESULTs against their original, or what a model makes of photos and clips.
+
+    \b
+    vidcolor evaluate film.color.mp4 --reference film.mp4
+    vidcolor evaluate --model lite --photos photos.zip --clips clips/
+
+    The gray input and the original always stand beside. docs/evaluate.md says what is measured.
+    """
+    from vidcolor.device import choose_device
+    from vidcolor.evaluate.report import EvaluateSettings, Evaluation, Networks, document
+
+    check(results, options)
+    settings = EvaluateSettings(
+        protocol=options["protocol"], lines=options["lines"], networks=options["networks"]
+    )
+    networks = Networks.load(settings, choose_device(options["device"]))
+    films, photos = Evaluation(settings, networks), Evaluation(settings, networks)
+    if results:
+        measure(results, options, films, photos)
+    else:
+        measure_model(options, films, photos)
+    show(films, photos)
+    if options["plots"]:
+        write_plots(films, options["plots"])
+    if options["json_file"]:
+        text = json.dumps(document(films, photos), indent=2, allow_nan=False)
+        write_json(options["json_file"], text)
+
+
+def check(results: tuple[Path, ...], options: dict) -> None:
+    """Raises UsageError unless the words make one of the two kinds of call."""
+    if results and options["reference"] and not options["model"]:
+        return
+    if not results and options["model"] and (options["photos"] or options["clips"]):
+        return
+    raise click.UsageError(
+        "give RESULT... and --reference ORIGINAL, or --model with --photos, --clips or both"
+    )
+
+
+def measure(
+    results: tuple[Path, ...], options: dict, films: "Evaluation", photos: "Evaluation"
+) -> None:
+    """Films or stills that are there already."""
+    reference = options["reference"]
+    names = [path.name for path in results]
+    rows = {
+        path.name if names.count(path.name) == 1 else str(path): path
+        for path in dict.fromkeys(results)
+    }
+    if reference.suffix.lower() in STILLS:
+        photos.still(reference, rows)
+        return
+    with progress(1, options["quiet"]) as reporter, reporter.film(reference.name) as bar:
+        films.film(reference, rows, on_frame=bar.on_frame)
+
+
+def measure_model(options: dict, films: "Evaluation", photos: "Evaluation") -> None:
+    """What a model makes of photos and of clips."""
+    from vidcolor.cli.models import load_colorizer
+    from vidcolor.evaluate.coloring import color_and_measure, color_photos_and_measure
+    from vidcolor.evaluate.pairs import films_in
+
+    name, limit = options["model"], options["limit"]
+    label = Path(name).name
+
+    def load(precision: str):
+        render = RenderSettings(render_factor=options["render_factor"], precision=precision)
+        return load_colorizer(name, render, options["device"], options["weights_dir"])
+
+    clips = films_in(options["clips"]) if options["clips"] else []
+    with progress(len(clips) + bool(options["photos"]), options["quiet"]) as reporter:
+        if options["photos"]:
+            colorizer = load("fp32")
+            with reporter.film(options["photos"].name) as bar:
+                color_photos_and_measure(
+                    photos,
+                    options["photos"],
+                    label,
+                    colorizer,
+                    limit=limit,
+                    on_photo=lambda done: bar.on_frame(done, limit),
+                )
+            reporter.count_file(photos.frames)
+        ways = ways_to_color(load("auto"), label) if clips else {}
+        for clip in clips:
+            with reporter.film(clip.name) as bar:
+                color_and_measure(films, clip, ways, limit=limit, on_frame=bar.on_frame)
+            reporter.count_file(0)
+
+
+def ways_to_color(colorizer, label: str) -> "dict[str, Way]":
+    """The rows of a model."""
+    from vidcolor.evaluate.coloring import LOSSLESS
+    from vidcolor.film import colorize_film
+
+    return {label: partial(colorize_film, colorizer=colorizer, encode=LOSSLESS)}
+
+
+@contextmanager
+def progress(files: int, quiet: bool) -> Iterator[Reporter]:
+    reporter = Reporter(Console(stderr=True), files, quiet=quiet)
+    with reporter.shown():
+        yield reporter
+
+
+def show(films: "Evaluation", photos: "Evaluation") -> None:
+    """Print the tables."""
+    console = Console()
+    for line in films.networks.missing:
+        click.echo(line, err=True)
+    if rows := photos.rows():
+        console.print(table(f"{photos.frames} photos", rows, EACH_FRAME))
+    if rows := films.rows():
+        console.print(table(f"{len(films.clips)} films, each frame", rows, EACH_FRAME))
+        console.print(table(f"{len(films.clips)} films, over time", rows, OVER_TIME))
+
+
+def table(title: str, rows: "Rows", columns: dict[str, tuple[str, str]]) -> Table:
+    """One line for each row; figures that no row has are left out."""
+    result = Table(box=SIMPLE, title=title, title_justify="left")
+    result.add_column("")
+    shown = {
+        name: column
+        for name, column in columns.items()
+        if any(getattr(figures, name) is not None for figures in rows.values())
+    }
+    for heading, _ in shown.values():
+        result.add_column(heading, justify="right")
+    for name, figures in rows.items():
+        cells = (cell(getattr(figures, figure), how) for figure, (_, how) in shown.items())
+        result.add_row(Text(name), *cells)
+    return result
+
+
+def cell(value: float | None, how: str) -> str:
+    """A figure as text; nothing where there is none."""
+    if value is None:
+        return ""
+    return format(value, how) if math.isfinite(value) else "equal"
+
+
+def write_plots(films: "Evaluation", folder: Path) -> None:
+    """A PNG for each film."""
+    from vidcolor.evaluate.plots import plot
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, curves in films.curves.items():
+        plot(folder / f"{name}.png", name, curves)
+
+
+def write_json(target: Path, text: str) -> None:
+    """All of it, or nothing."""
+    from vidcolor.media.publish import published
+
+    with published(target) as unfinished:
+        unfinished.write_text(text + "\n")

@@ -1,0 +1,74 @@
+"""Colour films and photos by several ways, on purpose to measure them."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from numpy.typing import NDArray
+
+from vidcolor.colorizer import Colorizer
+from vidcolor.evaluate.pairs import photos_in
+from vidcolor.evaluate.picture import Picture
+from vidcolor.evaluate.report import Evaluation
+from vidcolor.film import Report
+from vidcolor.media.containers import EncodeSettings
+from vidcolor.media.probe import probe
+from vidcolor.still import colorize_pixels
+
+LOSSLESS = EncodeSettings(codec="ffv1")
+"""So that the figures judge the colours and no encoder. Results are Matroska."""
+
+OnFrame = Callable[[int, int | None], None]
+
+
+class Way(Protocol):
+    """One way to colour a film: `vidcolor.film.colorize_film` with its settings chosen."""
+
+    def __call__(self, source: Path, target: Path, *, end: float | None) -> Report: ...
+
+
+def color_and_measure(
+    evaluation: Evaluation,
+    film: Path,
+    ways: Mapping[str, Way],
+    *,
+    limit: int | None,
+    on_frame: OnFrame,
+) -> None:
+    """Colour a film by every way, which gives each a row, and measure what came out.
+
+    limit: only so many frames. Raises MediaError, DeviceError.
+    """
+    rate = probe(film).frame_rate
+    end = float(limit / rate) if limit and rate else None
+    with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
+        results, fps = {}, {}
+        for number, (name, way) in enumerate(ways.items()):
+            results[name] = Path(folder) / f"{number}.mkv"
+            report = way(film, results[name], end=end)
+            fps[name] = report.frames / report.seconds
+        evaluation.film(film, results, fps=fps, on_frame=on_frame)
+
+
+def color_photos_and_measure(
+    evaluation: Evaluation,
+    photos: Path,
+    name: str,
+    colorizer: Colorizer,
+    *,
+    limit: int | None,
+    on_photo: Callable[[int], None],
+) -> None:
+    """Colour photos from their luma, as a row called `name`, and measure what came out.
+
+    photos: a folder or zip file. limit: only so many, evenly chosen. Raises MediaError.
+    """
+    for number, (_, original) in enumerate(photos_in(photos, limit), 1):
+        evaluation.photo(original, {name: colored(original, colorizer)})
+        on_photo(number)
+
+
+def colored(original: NDArray, colorizer: Colorizer) -> NDArray:
+    """(h, w, 3) uint8 RGB -> the same with colours that the generator guessed from its luma."""
+    return colorize_pixels(Picture(original).gray.rgb, colorizer)

@@ -1,0 +1,29 @@
+"""One picture as the metrics see it."""
+
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Picture:
+    """(h, w, 3) uint8 RGB, and what several metrics want of it, made once."""
+
+    def __init__(self, rgb: NDArray):
+        self.rgb = np.ascontiguousarray(rgb)
+
+    @cached_property
+    def lab(self) -> NDArray:
+        """(h, w, 3) float32 CIE Lab: L in 0 to 100, a and b about -127 to 127."""
+        return cv2.cvtColor(self.rgb.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+
+    @cached_property
+    def luma(self) -> NDArray:
+        """(h, w) uint8 BT.601 luma."""
+        return cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY)
+
+    @cached_property
+    def gray(self) -> "Picture":
+        """The picture without its colours."""
+        return Picture(np.repeat(self.luma[..., None], 3, axis=2))
