@@ -1,6 +1,8 @@
 """The command `vidcolor colorize`, which `vidcolor FILM` is short for."""
 
 import json
+import logging
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from vidcolor.batch import Job, Outcome, plan, run
+from vidcolor.cli import WORDS
+from vidcolor.cli.log import write_log
 from vidcolor.cli.options import (
     Timecode,
     deinterlace_option,
@@ -24,11 +28,14 @@ from vidcolor.cli.options import (
 from vidcolor.cli.progress import Reporter
 from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.probe import probe
+from vidcolor.pieces import PieceSettings, is_running, kept, piece_folder
 from vidcolor.render import PRECISIONS, RENDER_FACTORS, RenderSettings
 from vidcolor.weights.catalog import MODELS, VIDEO
 
 if TYPE_CHECKING:
     from vidcolor.colorizer import Colorizer
+
+log = logging.getLogger(__name__)
 
 BETTER = (
     "the built-in model is small; --model video has DeOldify's quality "
@@ -62,6 +69,7 @@ BETTER = (
     help="File, or folder for several sources. Default: SOURCE.color.SUFFIX beside the source.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that exist; never a source.")
+@click.option("--fresh", is_flag=True, help="Forget what a run that was stopped has finished.")
 @click.option("--recursive", is_flag=True, help="Look into the folders of folders too.")
 @click.option("--start", type=Timecode(), help="Colour from here on: seconds or HH:MM:SS.")
 @click.option("--end", type=Timecode(), help="Colour up to here.")
@@ -98,9 +106,21 @@ BETTER = (
 )
 @click.option("--batch-size", type=click.IntRange(min=1), help="Default: what memory allows.")
 @weights_dir_option
+@click.option(
+    "--piece-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=PieceSettings.seconds,
+    hidden=True,
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a summary for programs on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Only errors and warnings.")
 @click.option("-v", "--verbose", is_flag=True, help="Say how each film is read and written.")
+@click.option(
+    "--log",
+    "log_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Add to this file what a bug report needs: versions, settings, ffmpeg's words.",
+)
 @click.pass_context
 def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
     """Colour films, stills and folders of them.
@@ -111,7 +131,14 @@ def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
         raise click.UsageError("--end must be later than --start")
     session = Session(options)
     jobs = plan(sources, options["output"], recursive=options["recursive"])
-    outcomes = session.run(jobs)
+    if options["log_file"]:
+        write_log(options["log_file"], jobs, options)
+    try:
+        outcomes = session.run(jobs)
+    except KeyboardInterrupt as stop:
+        for note in session.how_to_go_on(ctx.find_root().meta[WORDS]):
+            stop.add_note(note)
+        raise
     if options["as_json"]:
         click.echo(json.dumps([session.summary(outcome) for outcome in outcomes], indent=2))
     if any(outcome.status == "failed" for outcome in outcomes):
@@ -130,12 +157,11 @@ class Session:
             }
         )
         self.encode = EncodeSettings(
-            **{
-                name: options[name]
-                for name in ("codec", "crf", "preset", "pix_fmt", "deinterlace", "compare")
-            }
+            **{name: options[name] for name in ("codec", "crf", "preset", "pix_fmt", "compare")}
         )
+        self.pieces = PieceSettings(seconds=options["piece_seconds"])
         self.console = Console(stderr=True)
+        self.job: Job | None = None
         self.colorizer = cache(self.load)
 
     def load(self, kind: str) -> "Colorizer":
@@ -184,10 +210,11 @@ class Session:
         from vidcolor.still import colorize_image
 
         started = time.monotonic()
+        self.job = job
         with self.reporter.film(job.source.name) as progress:
             if job.kind == "still":
                 colorize_image(job.source, job.target, self.colorizer(job.kind))
-                return Outcome(job, "done", 1, time.monotonic() - started)
+                return Outcome(job, "done", 1, seconds=time.monotonic() - started)
             if self.options["verbose"]:
                 self.reporter.say(describe_film(job, self.encode))
             report = colorize_film(
@@ -197,25 +224,57 @@ class Session:
                 self.encode,
                 start=self.options["start"],
                 end=self.options["end"],
+                deinterlace=self.options["deinterlace"],
+                pieces=self.pieces,
+                fresh=self.options["fresh"],
                 on_frame=progress.on_frame,
+                on_note=lambda note: self.reporter.say(f"{job.target}: {note}"),
             )
-        return Outcome(job, "done", report.frames, report.seconds, report.warnings)
+        return Outcome(job, "done", report.frames, report.kept, report.seconds, report.warnings)
+
+    def how_to_go_on(self, words: Sequence[str]) -> list[str]:
+        """What is left when the run is stopped, and the command that goes on with it."""
+        if self.job is None:
+            return []
+        manifest = None if self.trial else kept(self.job.target)
+        if manifest is None and not self.job.from_folder:
+            return []
+        notes = []
+        if manifest:
+            total = f" of {manifest.total}" if manifest.total else ""
+            notes.append(f"{manifest.frames}{total} frames of {self.job.source.name} are kept")
+        command = shlex.join(["vidcolor", *(word for word in words if word != "--fresh")])
+        return [*notes, f"to go on: {command}"]
+
+    @property
+    def trial(self) -> bool:
+        """Only a stretch is coloured, which leaves nothing to go on with."""
+        return self.options["start"] is not None or self.options["end"] is not None
 
     def tell(self, outcome: Outcome) -> None:
         """One line for a file, and its warnings."""
-        self.reporter.count_file(outcome.frames)
+        new = outcome.frames - outcome.kept
+        log.info("%s: %s", outcome.job.source, outcome)
+        self.reporter.count_file(new)
         for warning in outcome.warnings:
             self.reporter.warn(f"Warning: {outcome.job.source}: {warning}")
         if outcome.status == "failed":
-            self.reporter.warn(f"Error: {outcome.error}")
+            self.reporter.warn(f"Error: {outcome.error}{self.what_is_kept(outcome.job)}")
         elif outcome.status == "skipped":
             self.reporter.say(f"{outcome.job.target} is there already; skipped")
         else:
-            rate = outcome.frames / max(outcome.seconds, 1e-6)
+            rate = new / max(outcome.seconds, 1e-6)
             self.reporter.say(
                 f"{outcome.job.target}: {outcome.frames} frames in {outcome.seconds:.1f} s"
                 f" ({rate:.1f} fps)"
             )
+
+    def what_is_kept(self, job: Job) -> str:
+        """What to add to an error when its film can be gone on with."""
+        manifest = kept(job.target)
+        if self.trial or manifest is None or is_running(piece_folder(job.target)):
+            return ""
+        return f" ({manifest.frames} frames are kept; the same command goes on after them)"
 
     def summary(self, outcome: Outcome) -> dict:
         """An outcome as JSON has it."""
@@ -228,6 +287,7 @@ class Session:
             "error": outcome.error,
             "warnings": list(outcome.warnings),
             "frames": outcome.frames,
+            "kept": outcome.kept,
             "seconds": round(outcome.seconds, 3),
             "model": self.options["model"],
             "render_factor": (

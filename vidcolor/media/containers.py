@@ -22,8 +22,6 @@ class EncodeSettings:
     """The encoder's name for how much time it may take."""
     pix_fmt: str | None = None
     """ffmpeg's name of the pixel format."""
-    deinterlace: bool = False
-    """Make one picture of the two fields of interlaced frames."""
     compare: bool = False
     """Put the source beside the colored picture, at double width."""
 
