@@ -1,11 +1,15 @@
 """vidcolor turns black-and-white films into coloured ones."""
 
 import importlib
+import logging
 import os
 from typing import TYPE_CHECKING
 
 # Threads that spin beside ffmpeg's are up to 15 times slower; torch reads this once, on import.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Who wants to read our log adds a handler; nobody else is bothered.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __version__ = "0.1.0"
 __all__ = ["Colorizer", "RenderSettings", "__version__", "colorize_film", "colorize_image"]

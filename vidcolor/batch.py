@@ -1,5 +1,6 @@
 """Many films and stills: plan what goes where, skip what is done, isolate failures."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import Literal
 
 from vidcolor.errors import VidcolorError
 from vidcolor.media.containers import default_suffix
+from vidcolor.pieces import sweep
+
+log = logging.getLogger(__name__)
 
 STILLS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}
 FILMS = {
@@ -41,6 +45,8 @@ class Outcome:
     job: Job
     status: Literal["done", "skipped", "failed"]
     frames: int = 0
+    kept: int = 0
+    """So many of the frames an earlier run had made."""
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     error: str | None = None
@@ -88,7 +94,10 @@ def run(
     """Do the jobs one after the other; a job that fails does not stop the rest.
 
     work(job) colours it and returns its outcome, or raises VidcolorError.
+    What earlier runs left in the folders of the targets, and nobody can use, is removed first.
     """
+    for folder in dict.fromkeys(job.target.parent for job in jobs):
+        sweep(folder)
     for job in jobs:
         try:
             if not job.source.exists():
@@ -103,6 +112,7 @@ def run(
             _make_folder(job.target.parent)
             outcome = work(job)
         except (VidcolorError, OSError) as error:
+            log.error("%s failed", job.source, exc_info=True)
             outcome = Outcome(job, "failed", error=str(error))
         yield outcome
 

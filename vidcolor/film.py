@@ -107,7 +107,7 @@ def colorize_film(
     """Colour a film and publish it under `target`, which is replaced if it exists.
 
     start, end: seconds from the film's beginning; only this stretch is coloured and kept.
-    deinterlace: make one progressive frame of each interlaced one.
+    deinterlace: make one picture of the two fields of interlaced frames.
     pieces: how the film is divided; whatever stops the run, the pieces that were finished stay in
     a hidden folder beside `target`, and the same call goes on after them.
     fresh: forget what an earlier run has finished.

@@ -1,6 +1,7 @@
 """The command line. The only room that prints, asks or exits."""
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -15,12 +16,18 @@ from vidcolor.errors import VidcolorError
 COMMANDS = {
     "colorize": "vidcolor.cli.colorize:colorize",
     "preview": "vidcolor.cli.preview:preview",
+    "status": "vidcolor.cli.status:status",
     "weights": "vidcolor.cli.weights:weights",
     "train": "vidcolor.cli.train:train",
     "evaluate": "vidcolor.cli.evaluate:evaluate",
     "info": "vidcolor.cli.info:info",
 }
 """Loaded when they are called, so that --help does not wait for torch."""
+
+log = logging.getLogger(__name__)
+
+WORDS = "vidcolor.words"
+"""Where a context's meta keeps the words of the command line."""
 
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 """Signals that end a run as cleanly as Ctrl-C does."""
@@ -46,6 +53,7 @@ class Vidcolor(click.Group):
         return getattr(importlib.import_module(module), name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[WORDS] = list(args)
         own = {"--help", "-h", "--version"}
         if args and args[0] not in COMMANDS and args[0] not in own:
             args = ["colorize", *args]
@@ -68,12 +76,15 @@ class Vidcolor(click.Group):
         try:
             return super().invoke(ctx)
         except VidcolorError as error:
+            log.error("the run ends with an error", exc_info=True)
             if os.environ.get("VIDCOLOR_TRACEBACK"):
                 raise
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt as stop:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C has nothing to stop
-            click.echo("vidcolor: stopped; no unfinished result was left behind", err=True)
+            log.info("stopped by a signal: %r", stop)
+            left = getattr(stop, "__notes__", ["no unfinished result was left behind"])
+            click.echo("; ".join(["vidcolor: stopped", *left]), err=True)
             ctx.exit(128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT))
 
 

@@ -108,22 +108,26 @@ class FilmProgress:
         if reporter.files > 1:
             self.name = f"{reporter.done_files + 1} of {reporter.files}, {name}"
         self.started = self.last_line = time.monotonic()
+        self.first: int | None = None
+        """What was done when the first call came: by an earlier run, if it is much."""
         bars = reporter.bars
         self.task = bars.add_task(name, total=None) if bars else None
 
     def on_frame(self, done: int, total: int | None) -> None:
         """The callback of `colorize_film`."""
+        if self.first is None:
+            self.first, self.started = done, time.monotonic()
         bars = self.reporter.bars
         if bars is not None and self.task is not None:
             bars.update(self.task, completed=done, total=max(total, done) if total else None)
-            self.reporter.part_of_file(done, done / total if total else 0.0)
+            self.reporter.part_of_file(done - self.first, done / total if total else 0.0)
         elif time.monotonic() - self.last_line >= LINE_EVERY:
             self.last_line = time.monotonic()
             self.reporter.say(self.line(done, total))
 
     def line(self, done: int, total: int | None) -> str:
         """Such as `film.mp4: 120 of 480 frames, 24.1 fps, 15 s left`."""
-        rate = done / (time.monotonic() - self.started)
+        rate = (done - (self.first or 0)) / max(time.monotonic() - self.started, 1e-6)
         if not total or not rate:
             return f"{self.name}: {done} frames, {rate:.1f} fps"
         left = max(0, total - done) / rate

@@ -87,7 +87,7 @@ def write_piece(
     piece: appears under this name when it is complete, and only then.
     chroma_size: (width, height) of the chroma planes that will be written.
     start: seconds from the film's start to the first frame that will be written, or less.
-    Raises MediaError when the encoder fails; EndedEarly when it finds fewer frames than it is given.
+    Raises MediaError when the encoder fails; EndedEarly when it finds fewer frames than written.
     """
     settings = complete(film, settings)
     part = piece.with_name(piece.name + ".part")
