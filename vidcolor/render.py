@@ -10,6 +10,8 @@ RENDER_FACTORS = range(4, 65)
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
+EDGES = ("guided", "bilinear")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RenderSettings:
@@ -25,6 +27,8 @@ class RenderSettings:
     """Factor on the chroma: 0 is gray, 1 as the model made it."""
     hue: float = 0.0
     """Degrees by which the chroma is turned."""
+    edges: str = "guided"
+    """One of EDGES: colours end where luma has an edge, or are only stretched, as DeOldify does."""
 
     def __post_init__(self) -> None:
         if self.render_factor is not None and self.render_factor not in RENDER_FACTORS:
@@ -36,6 +40,8 @@ class RenderSettings:
             raise VidcolorError(
                 f"unknown precision {self.precision!r}; use one of {', '.join(PRECISIONS)}"
             )
+        if self.edges not in EDGES:
+            raise VidcolorError(f"unknown edges {self.edges!r}; use one of {', '.join(EDGES)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise VidcolorError(f"batch size {self.batch_size} is out of range; use 1 or more")
         if not 0 <= self.saturation < math.inf:

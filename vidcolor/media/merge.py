@@ -18,7 +18,7 @@ def merged_picture(film: Film, luma: Any, chroma: Any, settings: EncodeSettings)
     merged = merged_format(settings)
     luma = _padded(film, luma, settings)
     halves = chroma.split()
-    size = _padded_size(film, settings)
+    size = chroma_size(film, settings)
     planes = [
         luma,
         _chroma_plane(halves[0], "0", size, merged),
@@ -66,6 +66,16 @@ def output_size(film: Film, settings: EncodeSettings) -> tuple[int, int]:
     return (2 * width if settings.compare else width), height
 
 
+def chroma_size(film: Film, settings: EncodeSettings) -> tuple[int, int]:
+    """(width, height) of the planes that chroma is encoded in; chroma of this size stays as it is.
+
+    settings: made complete.
+    """
+    width, height = _padded_size(film, settings)
+    across, down = merged_format(settings).subsampling or (0, 0)
+    return _round_up(width, across), _round_up(height, down)
+
+
 def _padded_size(film: Film, settings: EncodeSettings) -> tuple[int, int]:
     """Size of the colored picture: odd sizes grow by one where the codec needs even ones."""
     across, down = merged_format(settings).subsampling or (0, 0)
@@ -84,12 +94,10 @@ def _padded(film: Film, luma: Any, settings: EncodeSettings) -> Any:
     return wide.filter("fillborders", right=right, bottom=bottom, mode="smear")
 
 
-def _chroma_plane(both: Any, top: str, luma_size: tuple[int, int], merged: PixelFormat) -> Any:
-    across, down = merged.subsampling or (0, 0)
-    width, height = _round_up(luma_size[0], across), _round_up(luma_size[1], down)
+def _chroma_plane(both: Any, top: str, size: tuple[int, int], merged: PixelFormat) -> Any:
     return (
         both.filter("crop", "iw", "ih/2", "0", top)
-        .filter("scale", width, height, flags="bicubic", in_range="full", out_range="full")
+        .filter("scale", *size, flags="bicubic", in_range="full", out_range="full")
         .filter("format", planar_name(None, merged.depth))
         .filter("setsar", 1)
     )

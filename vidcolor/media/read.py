@@ -37,6 +37,8 @@ class LumaFrame(NamedTuple):
     """(h, w) uint8; 0 is black and 255 white, whatever the film's own range."""
     cut_score: float
     """How much the picture changed against the frame before, 0 to 100; a cut is 10 or more."""
+    guide: np.ndarray | None = None
+    """The same luma at the guide's size, if one was asked for."""
 
 
 class _Stamp(NamedTuple):
@@ -51,10 +53,12 @@ def read_luma(
     *,
     start: float | None = None,
     end: float | None = None,
+    guide: tuple[int, int] | None = None,
     warn: Callable[[str], object] = lambda warning: None,
 ) -> Iterator[Iterator[LumaFrame]]:
     """Decode `film` and yield its luma at `size` (width, height).
 
+    guide: another size to yield it at as well: that of the chroma planes (`merge.chroma_size`).
     start, end: read only the frames with start <= time < end, in seconds from the film's start.
     warn: is told, in one line each, where the film is damaged and whether it was cut short, after
     the last frame.
@@ -65,7 +69,7 @@ def read_luma(
     stamps: SimpleQueue[_Stamp | None] = SimpleQueue()
     damage = Damage(film, start)
     with os.fdopen(receive, "rb") as metadata, os.fdopen(send, "wb") as sender:
-        command = _command(film, size, start, end, send)
+        command = _command(film, size, guide, start, end, send)
         pipes = {"stdout": subprocess.PIPE, "pass_fds": (send,)}
         with run(command, f"read {film.path}", damage.heard, **pipes) as process:
             sender.close()  # so that the pipe ends when ffmpeg does
@@ -74,7 +78,7 @@ def read_luma(
             )
             drain.start()
             try:
-                frames = _frames(film, process, size, stamps)
+                frames = _frames(film, process, size, guide, stamps)
                 yield _then_warn(frames, damage, warn, to_end=end is None)
             finally:
                 process.stop()
@@ -82,19 +86,28 @@ def read_luma(
 
 
 def _command(
-    film: Film, size: tuple[int, int], start: float | None, end: float | None, metadata: int
+    film: Film,
+    size: tuple[int, int],
+    guide: tuple[int, int] | None,
+    start: float | None,
+    end: float | None,
+    metadata: int,
 ) -> Any:
-    width, height = size
     video = graph.source(film, start=start)[str(film.video_index)]
-    small = (
-        graph.luma(film, video, start=start, end=end)
-        .filter("scale", width, height, flags="area", in_range="full", out_range="full")
-        .filter("format", "gray")
+    luma = graph.luma(film, video, start=start, end=end)
+    branches = luma.split() if guide else [luma]
+    pictures = (
+        _scaled(branches[0], size)
         .filter("scdet", t=10)
         .filter("metadata", mode="print", direct=1, file=f"pipe:{metadata}")
     )
+    if guide:
+        # Below one another in one pipe: with a pipe for each, ffmpeg 5.1 waits for ever.
+        width = max(size[0], guide[0])
+        both = (pictures, _scaled(branches[1], guide))
+        pictures = ffmpeg.filter([one.filter("pad", width, "ih") for one in both], "vstack")
     return ffmpeg.output(
-        small,
+        pictures,
         "pipe:1",
         f="rawvideo",
         pix_fmt="gray",
@@ -103,13 +116,23 @@ def _command(
     )
 
 
+def _scaled(luma: Any, size: tuple[int, int]) -> Any:
+    scaled = luma.filter("scale", *size, flags="area", in_range="full", out_range="full")
+    return scaled.filter("format", "gray")
+
+
 def _frames(
-    film: Film, process: Process, size: tuple[int, int], stamps: SimpleQueue[_Stamp | None]
+    film: Film,
+    process: Process,
+    size: tuple[int, int],
+    guide: tuple[int, int] | None,
+    stamps: SimpleQueue[_Stamp | None],
 ) -> Iterator[LumaFrame]:
     width, height = size
+    below = guide or (0, 0)
     latest = None
     while True:
-        pixels = np.empty((height, width), np.uint8)
+        pixels = np.empty((height + below[1], max(width, below[0])), np.uint8)
         if process.stdout.readinto(pixels.data) < pixels.size:
             break
         stamp = stamps.get()
@@ -121,8 +144,9 @@ def _frames(
             raise _jump_back(film, latest, stamp.pts)
         latest = stamp.pts
         if not film.full_range:
-            pixels = _full_range()[pixels]
-        yield LumaFrame(stamp.pts, pixels, stamp.cut_score)
+            pixels = _full_range().take(pixels)
+        beneath = pixels[height:, : below[0]] if guide else None
+        yield LumaFrame(stamp.pts, pixels[:height, :width], stamp.cut_score, beneath)
     process.finish()
     if latest is None:
         raise MediaError(
