@@ -92,8 +92,9 @@ def torchvision_network() -> nn.Module:
     """torchvision's Inception v3 up to its last pooling, as first published, quirk included."""
     from torchvision.models import inception_v3
 
+    weights = network_weights(TORCHVISION)
     network = inception_v3(weights=None, init_weights=False, transform_input=True)
-    network.load_state_dict(network_weights(TORCHVISION))
+    network.load_state_dict(weights)
     network.fc = nn.Identity()  # type: ignore[assignment]
     return network
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -184,7 +185,7 @@ def _difference(ours: float | None, real: float | None) -> float | None:
     return None if ours is None or real is None else ours - real
 
 
-def document(films: Evaluation, photos: Evaluation) -> dict[str, object]:
+def document(films: Evaluation, photos: Evaluation) -> dict[str, Any]:
     """Everything that was measured, for JSON; infinite figures (a perfect PSNR) become null."""
     return {
         "settings": films.settings.described(),

@@ -124,8 +124,9 @@ def change(first: Picture, second: Picture, motion: Motion) -> float | None:
     """Mean distance in ab of points that can be followed into the next frame; None without any."""
     if not motion.visible.any():
         return None
-    step = (first.lab - motion.bring_back(second.lab))[motion.visible]
-    return float(np.hypot(step[:, 1], step[:, 2]).mean())
+    back = motion.bring_back(second.lab[..., 1:].copy())
+    step = (first.lab[..., 1:] - back)[motion.visible]
+    return float(np.hypot(step[:, 0], step[:, 1]).mean())
 
 
 def mean(rows: Iterable[Figures]) -> Figures:

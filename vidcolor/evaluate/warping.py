@@ -44,7 +44,10 @@ def motion_between(first: NDArray, second: NDArray) -> Motion:
 
 
 def warp(picture: NDArray, flow: NDArray) -> NDArray:
-    """Fetch each point from where the flow says that it is; (h, w, n) float32, bilinear."""
+    """Fetch each point from where the flow says that it is; (h, w, n) float32, bilinear.
+
+    Beyond its edge a picture goes on as it ended, as in Lai's code.
+    """
     height, width, _ = flow.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     return cv2.remap(
@@ -52,7 +55,7 @@ def warp(picture: NDArray, flow: NDArray) -> NDArray:
         x + flow[..., 0],
         y + flow[..., 1],
         cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
+        borderMode=cv2.BORDER_REPLICATE,
     )
 
 
