@@ -129,7 +129,7 @@ def colorize_film(
     )
     total = expected_frames(film, start, end)
     warnings: list[str] = []
-    with _room_on_disk(target), _open_store(work, target, total, fresh, on_note) as store:
+    with _watched(target), _open_store(work, target, total, fresh, on_note) as store:
         kept = store.manifest.frames
         if kept:
             on_note(f"going on after {kept} frames of an earlier run")
@@ -326,13 +326,18 @@ def _trial_store(work: Work, target: Path) -> Iterator[PieceStore]:
 
 
 @contextmanager
-def _room_on_disk(target: Path) -> Iterator[None]:
-    """Say in one line that a disk is full where it is not ffmpeg that finds out."""
+def _watched(target: Path) -> Iterator[None]:
+    """Say in one line that the folder is gone or the disk full, whoever finds out first."""
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise MediaError(
-            f"cannot write {target}: no space left there; free some and try again"
-        ) from error
+    except (OSError, MediaError) as error:
+        if not target.parent.is_dir():
+            raise MediaError(
+                f"cannot write {target}: its folder is gone; make it again, or give another "
+                "--output"
+            ) from error
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise MediaError(
+                f"cannot write {target}: no space left there; free some and try again"
+            ) from error
+        raise

@@ -24,7 +24,7 @@ COMMANDS = {
 }
 """Loaded when they are called, so that --help does not wait for torch."""
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)  # `log` is a module of this package
 
 WORDS = "vidcolor.words"
 """Where a context's meta keeps the words of the command line."""
@@ -76,13 +76,13 @@ class Vidcolor(click.Group):
         try:
             return super().invoke(ctx)
         except VidcolorError as error:
-            log.error("the run ends with an error", exc_info=True)
+            logger.error("the run ends with an error", exc_info=True)
             if os.environ.get("VIDCOLOR_TRACEBACK"):
                 raise
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt as stop:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C has nothing to stop
-            log.info("stopped by a signal: %r", stop)
+            logger.info("stopped by a signal: %r", stop)
             left = getattr(stop, "__notes__", ["no unfinished result was left behind"])
             click.echo("; ".join(["vidcolor: stopped", *left]), err=True)
             ctx.exit(128 + (stop.number if isinstance(stop, Stopped) else signal.SIGINT))
