@@ -257,7 +257,8 @@ def _continued(folder: Path, wanted: Manifest, on_note: Callable[[str], None]) -
     if found is None or not found.pieces:
         return wanted
     if different := wanted.differences(found):
-        on_note(f"starting over, because of another {' and another '.join(different)}")
+        have = "have" if len(different) > 1 else "has"
+        on_note(f"starting over: {' and '.join(different)} {have} changed")
         return wanted
     whole = list(_whole(folder, found))
     if len(whole) < len(found.pieces):

@@ -1,0 +1,342 @@
+"""Runs that are killed, stopped, repeated and told to forget."""
+
+import json
+import multiprocessing
+import os
+import random
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from conftest import run_ffmpeg
+
+from vidcolor.cli import vidcolor as command
+from vidcolor.colorizer import Colorizer
+from vidcolor.errors import MediaError
+from vidcolor.film import colorize_film
+from vidcolor.media.binary import find_ffmpeg
+from vidcolor.media.containers import EncodeSettings
+from vidcolor.media.publish import WORK_PREFIX
+from vidcolor.media.read import LumaFrame
+from vidcolor.pieces import ABANDONED, PieceSettings, in_pieces, kept, sweep
+from vidcolor.render import RenderSettings
+from vidcolor.weights.catalog import LITE
+from vidcolor.weights.checkpoint import load_generator
+from vidcolor.weights.places import carried_folder
+
+SHORT = PieceSettings(seconds=2.0)
+FOUR = PieceSettings(seconds=4.0)
+QUICK = ("--render-factor", "4", "--device", "cpu", "--piece-seconds", "2")
+FAST = EncodeSettings(preset="ultrafast")
+
+# Starts with torch loaded, so that the films below are killed while they are coloured.
+server = multiprocessing.get_context("forkserver")
+server.set_forkserver_preload(["vidcolor.film"])
+
+
+class Enough(Exception):
+    """Stops a run from within, as an error would."""
+
+
+def make_colorizer():
+    generator = load_generator(carried_folder() / LITE.file)
+    return Colorizer(generator, RenderSettings(render_factor=4, batch_size=5), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def colorizer():
+    """The built-in model at its smallest."""
+    return make_colorizer()
+
+
+@pytest.fixture(scope="module")
+def vfr_film(tmp_path_factory):
+    """Fifteen seconds with a frame in three missing, stored out of order, from 1.5 s on; a tone."""
+    path = tmp_path_factory.mktemp("long") / "vfr.mp4"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=24000/1001:duration=15"),
+        *("-f", "lavfi", "-i", "sine=frequency=440:duration=15"),
+        *("-vf", "select=lt(mod(n\\,3)\\,2)", "-fps_mode", "passthrough"),
+        *("-enc_time_base", "1:24000", "-video_track_timescale", "24000"),
+        *("-c:v", "libx264", "-preset", "veryfast", "-g", "30", "-bf", "3", "-c:a", "aac"),
+        *("-output_ts_offset", "1.5", path),
+    )
+    return path
+
+
+@pytest.fixture
+def film(vfr_film, tmp_path):
+    """A copy that a test may change."""
+    path = tmp_path / "film.mp4"
+    path.write_bytes(vfr_film.read_bytes())
+    return path
+
+
+def decoded(path: Path) -> list[str]:
+    """Stream, timestamps and hash of every decoded frame of every stream."""
+    said = subprocess.run(
+        [
+            *(find_ffmpeg().path, "-nostdin", "-v", "error", "-copyts", "-i", path, "-map", "0"),
+            *("-fps_mode", "passthrough", "-f", "framemd5", "-"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [line for line in said.splitlines() if not line.startswith("#")]
+
+
+def color(source: Path, target: Path) -> None:
+    """The work of a process that will be killed."""
+    colorize_film(source, target, make_colorizer(), FAST, pieces=SHORT)
+
+
+def wait_for(condition, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never happened"
+        time.sleep(0.02)
+
+
+def finished_pieces(target: Path) -> int:
+    manifest = kept(target)
+    return len(manifest.pieces) if manifest else 0
+
+
+def stop_after(frames: int):
+    """A callback for on_frame."""
+
+    def on_frame(done: int, total: int | None) -> None:
+        if done == frames:
+            raise Enough
+
+    return on_frame
+
+
+def interrupted(source: Path, target: Path, colorizer: Colorizer) -> int:
+    """Stop a run in its fourth piece; returns how many frames are kept."""
+    with pytest.raises(Enough):
+        colorize_film(source, target, colorizer, FAST, pieces=SHORT, on_frame=stop_after(110))
+    manifest = kept(target)
+    assert manifest is not None
+    return manifest.frames
+
+
+def test_a_film_that_was_killed_equals_one_that_was_not(vfr_film, colorizer, tmp_path):
+    whole, target = tmp_path / "whole.mp4", tmp_path / "killed.mp4"
+    colorize_film(vfr_film, whole, colorizer, FAST, pieces=SHORT)
+    chance = random.Random(7)
+    for _ in range(3):
+        before = finished_pieces(target)
+        run = server.Process(target=color, args=(vfr_film, target))
+        run.start()
+        wait_for(lambda before=before: finished_pieces(target) > before)
+        time.sleep(chance.uniform(0, 0.2))
+        run.kill()
+        run.join()
+        assert not target.exists()
+    notes = []
+    report = colorize_film(vfr_film, target, colorizer, FAST, pieces=SHORT, on_note=notes.append)
+    assert report.kept >= 3 * 32
+    assert notes == [f"going on after {report.kept} frames of an earlier run"]
+    assert decoded(target) == decoded(whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.mp4", "whole.mp4"]
+
+
+@pytest.mark.parametrize("name", ["film.ts", "film.avi", "film.h264"])
+def test_a_film_in_pieces_equals_one_in_one_piece(name, colorizer, tmp_path):
+    """Also where a jump into the film is not exact, or not possible."""
+    source = tmp_path / name
+    codec = {".avi": ("mpeg4", "-vtag", "XVID"), ".mpg": ("mpeg2video",)}.get(source.suffix)
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=18"),
+        *("-c:v", *(codec or ("libx264", "-preset", "veryfast")), "-g", "20", "-bf", "2", source),
+    )
+    lossless = EncodeSettings(codec="ffv1")
+    one, several = tmp_path / "one.mov", tmp_path / "several.mov"
+    colorize_film(source, one, colorizer, lossless)
+    with pytest.raises(Enough):
+        colorize_film(source, several, colorizer, lossless, pieces=FOUR, on_frame=stop_after(165))
+    report = colorize_film(source, several, colorizer, lossless, pieces=FOUR)
+    assert report.kept == (120 if name == "film.h264" else 160)  # the rest is one piece there
+    # Batches differ, and with them the last bit of the chroma; luma and times do not.
+    assert luma_of(several) == luma_of(one)
+    assert len(luma_of(one)) == report.frames == 180
+
+
+def luma_of(path: Path) -> list[str]:
+    """Timestamp and hash of the luma of every frame."""
+    said = subprocess.run(
+        [
+            *(find_ffmpeg().path, "-nostdin", "-v", "error", "-copyts", "-i", path, "-map", "0:v"),
+            *("-vf", "extractplanes=y", "-fps_mode", "passthrough", "-f", "framemd5", "-"),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    return [line for line in said.splitlines() if not line.startswith("#")]
+
+
+def test_ctrl_c_prints_the_command_that_goes_on(film):
+    target = film.with_name("it's coloured.mp4")
+    words = [str(film), "-o", str(target), *QUICK, "--fresh"]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "vidcolor", *words], stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: finished_pieces(target) > 1)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=60)
+    assert run.returncode == 130, said
+    assert "of 240 frames of film.mp4 are kept" in said
+    again = shlex.split(said.split("to go on: ")[1])
+    assert again == ["vidcolor", *words[:-1]]
+    result = CliRunner().invoke(command, again[1:])
+    assert result.exit_code == 0, result.stderr
+    assert "going on after" in result.stderr
+    assert len(decoded(target)) > 240
+    assert sorted(path.name for path in film.parent.iterdir()) == ["film.mp4", target.name]
+
+
+def test_a_changed_source_starts_over_and_says_so(film, colorizer, tmp_path):
+    target = tmp_path / "out.mp4"
+    interrupted(film, target, colorizer)
+    os.utime(film, (1, 1))
+    notes = []
+    report = colorize_film(film, target, colorizer, FAST, pieces=SHORT, on_note=notes.append)
+    assert notes == ["starting over: the source has changed"]
+    assert report.kept == 0
+
+
+def test_other_settings_start_over_and_are_named(film, colorizer, tmp_path):
+    target, notes = tmp_path / "out.mp4", []
+    interrupted(film, target, colorizer)
+    other = EncodeSettings(preset="ultrafast", crf=30)
+    report = colorize_film(film, target, colorizer, other, pieces=SHORT, on_note=notes.append)
+    assert notes == ["starting over: crf has changed"]
+    assert report.kept == 0
+
+
+def test_fresh_forgets(film, colorizer, tmp_path):
+    target, notes = tmp_path / "out.mp4", []
+    interrupted(film, target, colorizer)
+    report = colorize_film(
+        film, target, colorizer, FAST, pieces=SHORT, fresh=True, on_note=notes.append
+    )
+    assert (report.kept, notes) == (0, [])
+
+
+def test_a_piece_that_was_damaged_is_made_again(film, colorizer, tmp_path):
+    whole, target, notes = tmp_path / "whole.mp4", tmp_path / "out.mp4", []
+    colorize_film(film, whole, colorizer, FAST, pieces=SHORT)
+    frames = interrupted(film, target, colorizer)
+    (piece,) = tmp_path.glob(f"{WORK_PREFIX}*/piece-00001")
+    os.truncate(piece, 100)
+    report = colorize_film(film, target, colorizer, FAST, pieces=SHORT, on_note=notes.append)
+    assert "1 of 3 finished pieces" in notes[0]
+    assert 0 < report.kept < frames
+    assert decoded(target) == decoded(whole)
+
+
+def test_a_second_run_on_the_same_output_says_so(film, colorizer, tmp_path):
+    target = tmp_path / "out.mp4"
+    run = server.Process(target=color, args=(film, target))
+    run.start()
+    try:
+        wait_for(lambda: list(tmp_path.glob(f"{WORK_PREFIX}*/manifest.json")))
+        with pytest.raises(MediaError, match="made by another run") as caught:
+            colorize_film(film, target, colorizer, FAST, pieces=SHORT)
+        assert "\n" not in str(caught.value)
+    finally:
+        run.kill()
+        run.join()
+    colorize_film(film, target, colorizer, FAST, pieces=SHORT)  # a dead run's lock is free
+
+
+def test_status_says_what_is_done_stopped_and_left(film, colorizer, tmp_path):
+    (tmp_path / "left.mp4").write_bytes(b"")
+    (tmp_path / "done.mp4").write_bytes(b"")
+    (tmp_path / "done.color.mp4").write_bytes(b"")
+    frames = interrupted(film, tmp_path / "film.color.mp4", colorizer)
+    interrupted(film, tmp_path / "elsewhere.mp4", colorizer)
+    result = CliRunner().invoke(command, ["status", str(tmp_path), "--json"])
+    states = {Path(item["target"]).name: item for item in json.loads(result.stdout)}
+    assert {name: item["state"] for name, item in states.items()} == {
+        "left.color.mp4": "left",
+        "done.color.mp4": "done",
+        "film.color.mp4": "stopped",
+        "elsewhere.mp4": "stopped",
+    }
+    assert (states["film.color.mp4"]["frames"], states["film.color.mp4"]["total"]) == (frames, 240)
+    said = CliRunner().invoke(command, ["status", str(tmp_path)]).stdout
+    assert f"{100 * frames // 240} %" in said
+    assert "1 done, 2 stopped, 1 left" in said
+
+
+def test_a_trial_leaves_the_pieces_of_the_film_alone_and_none_of_its_own(film, colorizer, tmp_path):
+    target = tmp_path / "out.mp4"
+    frames = interrupted(film, target, colorizer)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(Enough):
+        colorize_film(
+            film, target, colorizer, FAST, pieces=SHORT, start=1, on_frame=stop_after(100)
+        )
+    assert sorted(tmp_path.rglob("*")) == before
+    assert colorize_film(film, target, colorizer, FAST, pieces=SHORT).kept == frames
+
+
+def test_a_log_holds_what_a_bug_report_needs(film, tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(b"no film")
+    log = tmp_path / "run.log"
+    words = [film, tmp_path / "broken.mp4", "-o", tmp_path / "out", "--log", log, "--end", "1"]
+    CliRunner().invoke(command, [str(word) for word in (*words, *QUICK)])
+    text = log.read_text()
+    assert str(find_ffmpeg().path) in text
+    assert "mergeplanes" in text, "the encoder's command line is missing"
+    assert "'crf': None" in text
+    assert "Traceback" in text
+    assert "MediaError" in text
+
+
+def test_a_log_never_goes_into_a_film(film):
+    before = film.read_bytes()
+    result = CliRunner().invoke(command, [str(film), "--log", str(film)])
+    assert result.exit_code == 1
+    assert film.read_bytes() == before
+
+
+def frame(pts: int, cut_score: float = 0.0) -> LumaFrame:
+    return LumaFrame(pts, np.zeros((2, 2), np.uint8), cut_score)
+
+
+def test_a_piece_ends_at_a_cut_or_when_it_is_long_enough():
+    settings = PieceSettings(seconds=10, cut_from=0.8)
+    frames = [frame(pts, 50 if pts in (3, 18, 19, 27) else 1) for pts in range(40)]
+    numbers = [number for number, _ in in_pieces(frames, 1, settings, 0)]
+    assert [numbers.index(number) for number in range(5)] == [0, 10, 18, 27, 37]
+    later = [number for number, _ in in_pieces(frames[18:], 1, settings, 2)]
+    assert later == numbers[18:]
+
+
+def test_a_piece_never_ends_between_frames_that_are_out_of_order():
+    frames = [frame(pts) for pts in (0, 1, 5, 2, 3, 5, 6)]
+    numbers = [number for number, _ in in_pieces(frames, 1, PieceSettings(seconds=2), 0)]
+    assert numbers == [0, 0, 1, 1, 1, 1, 1]
+
+
+def test_what_dead_runs_of_earlier_versions_left_is_removed(tmp_path):
+    old, young = tmp_path / f"{WORK_PREFIX}old12345", tmp_path / f"{WORK_PREFIX}young123"
+    for folder in (old, young):
+        folder.mkdir()
+        (folder / "piece").write_bytes(b"half")
+    long_ago = time.time() - ABANDONED - 60
+    for path in (old / "piece", old):
+        os.utime(path, (long_ago, long_ago))
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [young]
