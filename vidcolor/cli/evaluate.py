@@ -1,7 +1,6 @@
 """The command `vidcolor evaluate`: figures for results, or for a model."""
 
 import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -9,38 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from vidcolor.batch import STILLS
+from vidcolor.cli.figures import show
 from vidcolor.cli.options import device_option, known_model, weights_dir_option
 from vidcolor.cli.progress import Reporter
-from vidcolor.render import RENDER_FACTORS, RenderSettings
+from vidcolor.errors import MediaError
+from vidcolor.render import EDGES, RENDER_FACTORS, RenderSettings
 
 if TYPE_CHECKING:
     from vidcolor.evaluate.coloring import Way
-    from vidcolor.evaluate.report import Evaluation, Rows
-
-EACH_FRAME = {
-    "psnr_rgb": ("PSNR RGB", ".2f"),
-    "psnr_ab": ("PSNR ab", ".2f"),
-    "ssim": ("SSIM", ".4f"),
-    "lpips": ("LPIPS", ".4f"),
-    "fid": ("FID", ".2f"),
-    "colorfulness": ("colourful", ".1f"),
-    "colorfulness_gap": ("gap", "+.1f"),
-    "colorfulness_abs": ("|colourful|", ".1f"),
-}
-OVER_TIME = {
-    "cdc": ("CDC", ".6f"),
-    "cdc_excess": ("excess", "+.6f"),
-    "warping_error": ("warping error", ".6f"),
-    "ab_change": ("ab change", ".3f"),
-    "fps": ("fps", ".1f"),
-}
-"""Figures of `vidcolor.evaluate.score.Figures`: what stands above them, and how they are shown."""
+    from vidcolor.evaluate.report import Evaluation
 
 
 @click.command()
@@ -60,6 +39,13 @@ OVER_TIME = {
     "--render-factor",
     type=click.IntRange(RENDER_FACTORS.start, RENDER_FACTORS.stop - 1),
     help="Default: the model's own.",
+)
+@click.option(
+    "--edges",
+    type=click.Choice(EDGES),
+    default=RenderSettings.edges,
+    show_default=True,
+    help="As for `vidcolor colorize`.",
 )
 @click.option(
     "--limit",
@@ -107,6 +93,7 @@ def evaluate(results: tuple[Path, ...], **options) -> None:
     from vidcolor.evaluate.report import EvaluateSettings, Evaluation, Networks, document
 
     check(results, options)
+    make_places(options)
     settings = EvaluateSettings(
         protocol=options["protocol"], lines=options["lines"], networks=options["networks"]
     )
@@ -133,6 +120,22 @@ def check(results: tuple[Path, ...], options: dict) -> None:
     raise click.UsageError(
         "give RESULT... and --reference ORIGINAL, or --model with --photos, --clips or both"
     )
+
+
+def make_places(options: dict) -> None:
+    """Find out before the work whether its result can be written."""
+    from vidcolor.media.publish import check_folder
+
+    if options["plots"]:
+        try:
+            options["plots"].mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MediaError(
+                f"{options['plots']}: cannot make this folder ({error.strerror}); name another one"
+            ) from error
+        check_folder(options["plots"])
+    if options["json_file"]:
+        check_folder(options["json_file"].absolute().parent)
 
 
 def measure(
@@ -162,7 +165,9 @@ def measure_model(options: dict, films: "Evaluation", photos: "Evaluation") -> N
     label = Path(name).name
 
     def load(precision: str):
-        render = RenderSettings(render_factor=options["render_factor"], precision=precision)
+        render = RenderSettings(
+            render_factor=options["render_factor"], precision=precision, edges=options["edges"]
+        )
         return load_colorizer(name, render, options["device"], options["weights_dir"])
 
     clips = films_in(options["clips"]) if options["clips"] else []
@@ -201,47 +206,10 @@ def progress(files: int, quiet: bool) -> Iterator[Reporter]:
         yield reporter
 
 
-def show(films: "Evaluation", photos: "Evaluation") -> None:
-    """Print the tables."""
-    console = Console()
-    for line in films.networks.missing:
-        click.echo(line, err=True)
-    if rows := photos.rows():
-        console.print(table(f"{photos.frames} photos", rows, EACH_FRAME))
-    if rows := films.rows():
-        console.print(table(f"{len(films.clips)} films, each frame", rows, EACH_FRAME))
-        console.print(table(f"{len(films.clips)} films, over time", rows, OVER_TIME))
-
-
-def table(title: str, rows: "Rows", columns: dict[str, tuple[str, str]]) -> Table:
-    """One line for each row; figures that no row has are left out."""
-    result = Table(box=SIMPLE, title=title, title_justify="left")
-    result.add_column("")
-    shown = {
-        name: column
-        for name, column in columns.items()
-        if any(getattr(figures, name) is not None for figures in rows.values())
-    }
-    for heading, _ in shown.values():
-        result.add_column(heading, justify="right")
-    for name, figures in rows.items():
-        cells = (cell(getattr(figures, figure), how) for figure, (_, how) in shown.items())
-        result.add_row(Text(name), *cells)
-    return result
-
-
-def cell(value: float | None, how: str) -> str:
-    """A figure as text; nothing where there is none."""
-    if value is None:
-        return ""
-    return format(value, how) if math.isfinite(value) else "equal"
-
-
 def write_plots(films: "Evaluation", folder: Path) -> None:
     """A PNG for each film."""
     from vidcolor.evaluate.plots import plot
 
-    folder.mkdir(parents=True, exist_ok=True)
     for name, curves in films.curves.items():
         plot(folder / f"{name}.png", name, curves)
 

@@ -25,7 +25,9 @@ OnFrame = Callable[[int, int | None], None]
 class Way(Protocol):
     """One way to colour a film: `vidcolor.film.colorize_film` with its settings chosen."""
 
-    def __call__(self, source: Path, target: Path, *, end: float | None) -> Report: ...
+    def __call__(
+        self, source: Path, target: Path, *, end: float | None, on_frame: OnFrame
+    ) -> Report: ...
 
 
 def color_and_measure(
@@ -38,17 +40,19 @@ def color_and_measure(
 ) -> None:
     """Colour a film by every way, which gives each a row, and measure what came out.
 
-    limit: only so many frames. Raises MediaError, DeviceError.
+    limit: only so many frames. on_frame counts them anew for every way and for the measuring.
+    Raises MediaError, DeviceError.
     """
     rate = probe(film).frame_rate
     end = float(limit / rate) if limit and rate else None
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
-        results, fps = {}, {}
+        results, fps, frames = {}, {}, 0
         for number, (name, way) in enumerate(ways.items()):
             results[name] = Path(folder) / f"{number}.mkv"
-            report = way(film, results[name], end=end)
-            fps[name] = report.frames / report.seconds
-        evaluation.film(film, results, fps=fps, on_frame=on_frame)
+            report = way(film, results[name], end=end, on_frame=on_frame)
+            frames = report.frames
+            fps[name] = frames / report.seconds
+        evaluation.film(film, results, fps=fps, on_frame=lambda done, _: on_frame(done, frames))
 
 
 def color_photos_and_measure(
