@@ -95,7 +95,7 @@ def test_generator(size, generator, oracle):
 @pytest.mark.parametrize("case", ["A_rf6", "A_rf10", "B_rf6", "B_rf7", "B_rf10"])
 def test_still(case, generator, oracle):
     image, render_factor = case.split("_rf")
-    settings = RenderSettings(render_factor=int(render_factor), precision="fp32")
+    settings = RenderSettings(render_factor=int(render_factor), precision="fp32", edges="bilinear")
     colorizer = Watched(generator, settings, device="cpu")
     rgb = oracle[f"img_{image}"]
     final = colorize_pixels(rgb, colorizer)

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
+from torch.nn import functional as F
 
+from vidcolor import still
+from vidcolor.color import rgb_to_chroma
 from vidcolor.colorizer import Colorizer
 from vidcolor.errors import MediaError
 from vidcolor.models.lite import Lite, LiteShape
 from vidcolor.models.unet import UNet, UNetShape
-from vidcolor.render import RenderSettings
+from vidcolor.render import EDGES, RenderSettings
 from vidcolor.still import colorize_image, colorize_pixels
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -102,18 +105,47 @@ def test_deoldify_steps_with_opencv_and_pillow(unet):
     yuv[..., 0] = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV)[..., 0]
     want = cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB)
 
-    got = colorize_pixels(rgb, painter(unet))
+    got = colorize_pixels(rgb, painter(unet, edges="bilinear"))
     assert colorfulness(want) > 0.05
     assert np.abs(got.astype(int) - want).max() <= 3
     assert (got != want).mean() <= 1e-3
 
 
-def test_deep_luma_gets_the_colors_that_8_bits_get(unet):
+@pytest.mark.parametrize("edges", EDGES)
+def test_deep_luma_gets_the_colors_that_8_bits_get(edges, unet):
     deep = tinted(depth=16)
     shallow = ((deep.astype(int) + 128) // 257).astype(np.uint8)
-    got = colorize_pixels(deep, painter(unet))
-    want = colorize_pixels(shallow, painter(unet))
+    got = colorize_pixels(deep, painter(unet, edges=edges))
+    want = colorize_pixels(shallow, painter(unet, edges=edges))
     assert np.abs(got / 257 - want).max() <= 1.6
+
+
+class Knowing(Colorizer):
+    """Knows the colours of `signal`, though only small ones."""
+
+    def chroma(self, luma: torch.Tensor) -> torch.Tensor:
+        chroma = rgb_to_chroma(torch.from_numpy(signal()).movedim(2, 0)[None] / 255)
+        return F.interpolate(chroma, (16, 24), mode="area")
+
+
+def signal(height: int = 160, width: int = 240) -> np.ndarray:
+    """A bright yellow disc on dark blue."""
+    y, x = np.mgrid[:height, :width] / [[[height]], [[width]]]
+    inside = (x - 0.4) ** 2 + (y - 0.5) ** 2 < 0.05
+    return np.where(inside[..., None], [220, 190, 60], [30, 40, 110]).astype(np.uint8)
+
+
+@pytest.mark.parametrize("side", [4096, 120])
+def test_colors_end_at_outlines(side, lite, monkeypatch):
+    """Also in a still that is larger than its guide."""
+    monkeypatch.setattr(still, "GUIDE_SIDE", side)
+    gray = np.repeat(np.rint(luma(signal())).astype(np.uint8)[..., None], 3, axis=2)
+    off = {}
+    for edges in EDGES:
+        settings = RenderSettings(render_factor=4, precision="fp32", edges=edges)
+        got = colorize_pixels(gray, Knowing(lite.generator, settings, device="cpu"))
+        off[edges] = np.abs(got.astype(int) - signal()).mean()
+    assert off["guided"] < 0.5 * off["bilinear"]
 
 
 def test_saturation_and_hue(unet, lite):

@@ -15,9 +15,13 @@ from vidcolor import color
 from vidcolor.colorizer import Colorizer
 from vidcolor.media.picture import read_picture, to_8_bits, write_picture
 from vidcolor.media.publish import refuse_source
+from vidcolor.upsample import upsample
 
 STRIP_ROWS = 256
 """Rows that are merged together, so that large scans need little memory beside their own."""
+
+GUIDE_SIDE = 4096
+"""Longest side at which luma guides the colours of a still; those of larger ones are stretched."""
 
 
 def colorize_image(source: Path, target: Path, colorizer: Colorizer) -> None:
@@ -34,7 +38,7 @@ def colorize_image(source: Path, target: Path, colorizer: Colorizer) -> None:
 
 def colorize_pixels(rgb: NDArray, colorizer: Colorizer) -> NDArray:
     """Give a picture new colours and keep its luma; (H, W, 3) uint8 or uint16 RGB -> the same."""
-    if colorizer.paints:
+    if colorizer.paints and colorizer.settings.edges == "bilinear":
         return _painted(rgb, colorizer)
     return _tinted(rgb, colorizer)
 
@@ -62,12 +66,16 @@ def _painted(rgb: NDArray, colorizer: Colorizer) -> NDArray:
 
 
 def _tinted(rgb: NDArray, colorizer: Colorizer) -> NDArray:
-    """The way of `lite`: its chroma, enlarged, joins the luma of every pixel."""
+    """The way of films: chroma, enlarged, joins the luma of every pixel."""
     height, width, _ = rgb.shape
-    small = Image.fromarray(to_8_bits(rgb)).convert("L")
-    small = small.resize(colorizer.luma_size(width, height), Image.Resampling.BILINEAR)
+    gray = Image.fromarray(to_8_bits(rgb)).convert("L")
+    small = gray.resize(colorizer.luma_size(width, height), Image.Resampling.BILINEAR)
     chroma = colorizer.chroma(torch.from_numpy(np.array(small))[None, None])
-    chroma = F.interpolate(chroma, (height, width), mode="bicubic")
+    if colorizer.settings.edges == "guided":
+        gray.thumbnail((GUIDE_SIDE, GUIDE_SIDE), Image.Resampling.BOX)
+        chroma = upsample(chroma, torch.from_numpy(np.array(gray))[None, None])
+    if chroma.shape[2:] != (height, width):
+        chroma = F.interpolate(chroma, (height, width), mode="bicubic")
     colored = np.empty_like(rgb)
     for rows in _strips(height):
         luma = color.rgb_to_luma(_levels(rgb[rows]) / 255)
