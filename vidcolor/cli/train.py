@@ -14,45 +14,134 @@ from vidcolor.cli.options import device_option
     multiple=True,
     required=True,
     type=click.Path(path_type=Path),
-    help="A folder or zip file of colour photos; may be given several times.",
+    help="A folder, zip or tar of colour photos; may be given several times.",
+)
+@click.option(
+    "--val",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Photos to score with; otherwise a share of --data is held back, as the recipe says.",
 )
 @click.option(
     "--out",
-    required=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="The run's folder; a run that was stopped goes on from its checkpoint.",
+    help="The run's folder.  [default: runs/ and the recipe's name]",
+)
+@click.option("--phase", help="Run only this phase, such as gan-1, or critic for all of its kind.")
+@click.option(
+    "--start",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Begin with this generator: a run's checkpoint, or a published one.",
+)
+@click.option("--resume", is_flag=True, help="Go on in a folder that holds a run already.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and do nothing.")
+@click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "fp16", "bf16"]),
+    default="auto",
+    show_default=True,
 )
 @click.option("--compile", "compiled", is_flag=True, help="Faster; needs a C++ compiler.")
 @device_option
-def train(recipe: Path, data: tuple[Path, ...], out: Path, compiled: bool, device: str) -> None:
-    """Pretrain the generator `lite` and write OUT/final.safetensors, which --model takes."""
+def train(
+    recipe: Path,
+    data: tuple[Path, ...],
+    val: tuple[Path, ...],
+    out: Path | None,
+    phase: str | None,
+    start: Path | None,
+    resume: bool,
+    dry_run: bool,
+    precision: str,
+    compiled: bool,
+    device: str,
+) -> None:
+    """Train a generator as RECIPE says and write OUT/final.safetensors, which --model takes."""
     from rich.console import Console
-    from rich.progress import Progress
 
-    from vidcolor.device import choose_device
+    from vidcolor.nogan.machine import join_machine
     from vidcolor.nogan.photos import load_photos
-    from vidcolor.nogan.pretrain import export, pretrain
     from vidcolor.nogan.recipe import read_recipe
+    from vidcolor.nogan.run import Run
+    from vidcolor.nogan.train import choose_phases
+    from vidcolor.nogan.train import train as train_all
 
     settings = read_recipe(recipe)
-    console = Console(stderr=True)
+    choose_phases(settings, phase)
+    machine = join_machine(device, precision, compiled=compiled)
+    console = Console(stderr=True, quiet=machine.rank > 0)
+    smallest = max(stage.size for stage in settings.pretrain) * 3 // 4
     with console.status("reading photos"):
-        photos = load_photos(data, smallest=settings.crop * 3 // 4)
-    click.echo(
-        f"{len(photos.pictures)} photos; left out: {photos.gray} gray, {photos.broken} broken",
-        err=True,
+        photos = load_photos(data, smallest=smallest)
+        if val:
+            validation = load_photos(val, smallest=smallest)
+        else:
+            photos, validation = photos.split(settings.validation, settings.seed)
+    console.print(
+        f"{len(photos)} photos, {len(validation)} to score with; left out: {photos.gray} gray, "
+        f"{photos.broken} broken, {photos.small} smaller than {smallest} pixels"
     )
-    with Progress(console=console) as progress:
-        bar = progress.add_task("pretraining", total=settings.steps)
-
-        def on_step(step: int, loss: float, rate: float) -> None:
-            text = f"step {step}, loss {loss:.3f}, {rate:.0f} crops/s"
-            progress.update(bar, completed=step, description=text)
-
-        generator = pretrain(
-            settings, photos, out, device=choose_device(device), compiled=compiled, on_step=on_step
+    if dry_run:
+        return
+    folder = out or Path("runs") / recipe.stem
+    run = Run.open(folder, recipe, machine, resume=resume)
+    with Watch(console) as watch:
+        final = train_all(
+            settings,
+            photos,
+            validation,
+            run,
+            phase=phase,
+            start=start,
+            on_phase=lambda now: watch.begin(now.name),
+            on_step=watch.step,
         )
-    final = out / "final.safetensors"
-    names = ", ".join(place.name for place in data)
-    export(generator, final, settings, {"data": f"{len(photos.pictures)} photos of {names}"})
-    click.echo(f"{final}: use it with --model {final}", err=True)
+    if final:
+        console.print(f"{final}: use it with --model {final}")
+
+
+class Watch:
+    """A bar per phase, with the mean loss, photos per second and the time left."""
+
+    def __init__(self, console) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total} {task.fields[losses]}"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self.task = None
+        self.means: dict[str, float] = {}
+
+    def __enter__(self) -> "Watch":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def begin(self, phase: str) -> None:
+        from time import monotonic
+
+        self.task = self.progress.add_task(phase, total=None, losses="")
+        self.means, self.started, self.photos = {}, monotonic(), 0
+
+    def step(self, step: int, steps: int, losses: dict[str, float], photos: int) -> None:
+        from time import monotonic
+
+        for name, loss in losses.items():
+            mean = self.means.setdefault(name, loss)
+            self.means[name] = mean + (loss - mean) / 20
+        self.photos += photos
+        rate = self.photos / max(1e-6, monotonic() - self.started)
+        shown = [f"{name} {mean:.3f}" for name, mean in self.means.items()]
+        assert self.task is not None
+        self.progress.update(
+            self.task,
+            completed=step,
+            total=steps,
+            losses=", ".join([*shown, f"{rate:.0f} photos/s"]),
+        )

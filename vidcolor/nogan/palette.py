@@ -1,7 +1,10 @@
 """The grid of chroma values that `lite` chooses from, and soft labels on it."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 STEP = 0.035
@@ -26,18 +29,20 @@ class Palette:
         self.index = torch.cdist(grid, centers).argmin(1)
 
     @classmethod
-    def of(cls, pictures: list[np.ndarray], bins: int) -> "Palette":
-        """The `bins` most frequent grid cells of (3, H, W) uint8 luma, Cb, Cr pictures."""
+    def of(cls, photos: Iterable[NDArray], bins: int) -> "Palette":
+        """The `bins` most frequent grid cells of (H, W, 3) uint8 luma, Cb, Cr pictures."""
+        counts = count_cells(photos)
         side = 2 * RADIUS + 1
-        counts = torch.zeros(side * side)
-        for picture in pictures:
-            chroma = torch.from_numpy(picture[1:, 2::4, 2::4].astype(np.float32)) / 255 - 128 / 255
-            cells = (chroma / STEP).round().long() + RADIUS
-            counts += torch.bincount((cells[0] * side + cells[1]).flatten(), minlength=side**2)
         used = counts.topk(bins).indices.sort().values
         centers = torch.stack((used // side - RADIUS, used % side - RADIUS), 1) * STEP
-        frequency = counts[used].clamp(min=1)
-        return cls(centers, frequency / frequency.sum())
+        return cls(centers, _frequency(counts[used]))
+
+    @classmethod
+    def around(cls, photos: Iterable[NDArray], centers: Tensor) -> "Palette":
+        """Given bins (Q, 2), with their frequency in photos."""
+        cells = (centers / STEP).round().long() + RADIUS
+        counts = count_cells(photos)[cells[:, 0] * (2 * RADIUS + 1) + cells[:, 1]]
+        return cls(centers, _frequency(counts))
 
     def soft_labels(self, chroma: Tensor) -> tuple[Tensor, Tensor]:
         """Split every pixel among the four bins around it, by bilinear weights.
@@ -45,6 +50,7 @@ class Palette:
         chroma: (B, 2, h, w) -> bins (B, 4, h, w) long and weights (B, 4, h, w) that sum to 1.
         """
         side = 2 * RADIUS + 1
+        index = self.index.to(chroma.device)
         place = (chroma / STEP + RADIUS).clamp(0, side - 1.001)
         low = place.floor()
         part = place - low
@@ -53,7 +59,7 @@ class Palette:
         for blue in (0, 1):
             for red in (0, 1):
                 cell = (low[:, 0] + blue) * side + low[:, 1] + red
-                bins.append(self.index[cell])
+                bins.append(index[cell])
                 weights.append(
                     (part[:, 0] if blue else 1 - part[:, 0])
                     * (part[:, 1] if red else 1 - part[:, 1])
@@ -64,3 +70,21 @@ class Palette:
         """(Q,) class weights with mean 1 over the pixels (Zhang et al. 2016, equation 4)."""
         weights = 1 / ((1 - rebalance) * self.frequency + rebalance / len(self.frequency))
         return weights / (weights * self.frequency).sum()
+
+
+def count_cells(photos: Iterable[NDArray]) -> Tensor:
+    """How many pixels fall into each cell of the grid; (side * side,), Cb first."""
+    side = 2 * RADIUS + 1
+    counts = torch.zeros(side * side)
+    for picture in photos:
+        chroma = torch.from_numpy(picture[2::4, 2::4, 1:].astype(np.float32)) / 255 - 128 / 255
+        cells = (chroma / STEP).round().long() + RADIUS
+        counts += torch.bincount(
+            (cells[..., 0] * side + cells[..., 1]).flatten(), minlength=side**2
+        )
+    return counts
+
+
+def _frequency(counts: Tensor) -> Tensor:
+    counts = counts.clamp(min=1)
+    return counts / counts.sum()

@@ -1,111 +1,228 @@
-"""Photos to learn from: folders and zip archives, decoded once into memory."""
+"""Photos to learn from: folders, zips and tars, scanned once, decoded when they are needed."""
+
+from __future__ import annotations
 
 import io
+import os
+import tarfile
 import zipfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from torch import Tensor
 
 from vidcolor.errors import RecipeError
+from vidcolor.nogan.chance import numpy_random
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 GRAY_SPREAD = 2.0
 """Photos whose chroma strays from gray by less than this (in levels of 255, mean) teach nothing."""
 
+LONGEST = 512
+"""Pixels of a decoded photo's long side; larger ones are reduced."""
 
-@dataclass(frozen=True)
+MEMORY = 3 << 30
+"""Bytes of decoded photos that are kept; the others are decoded again when they are drawn."""
+
+WORKERS = min(8, os.cpu_count() or 1)
+
+_Read = Callable[[], bytes]
+
+
+@dataclass
 class Photos:
-    """Decoded photos and what was left out."""
+    """Photos that can be drawn, and how many were left out."""
 
-    pictures: list[np.ndarray]
-    """(3, H, W) uint8 each: BT.601 full-range luma, Cb, Cr."""
-    gray: int
-    broken: int
+    reads: list[_Read]
+    longest: int
+    gray: int = 0
+    broken: int = 0
+    small: int = 0
+    kept: dict[int, NDArray] = field(default_factory=dict)
+    """Decoded photos by their place in `reads`."""
+
+    def __len__(self) -> int:
+        return len(self.reads)
+
+    def __getitem__(self, number: int) -> NDArray:
+        """(H, W, 3) uint8: BT.601 full-range luma, Cb, Cr."""
+        if number in self.kept:
+            return self.kept[number]
+        picture = decode(self.reads[number](), self.longest)
+        if picture is None:
+            raise RecipeError("a photo could be read at first and cannot any more; start again")
+        return picture
+
+    def subset(self, numbers: Sequence[int]) -> Photos:
+        """Some of the photos, in the given order; nothing is decoded again."""
+        return replace(
+            self,
+            reads=[self.reads[n] for n in numbers],
+            kept={i: self.kept[n] for i, n in enumerate(numbers) if n in self.kept},
+        )
+
+    def split(self, share: float, seed: int) -> tuple[Photos, Photos]:
+        """(training, validation) photos, at random but always alike."""
+        order = numpy_random(seed, "split").permutation(len(self))
+        held = max(1, round(share * len(self)))
+        return self.subset(sorted(order[held:])), self.subset(sorted(order[:held]))
 
 
 def load_photos(
-    places: Sequence[Path],
-    *,
-    smallest: int,
-    longest: int = 288,
+    places: Sequence[Path], *, smallest: int, longest: int = LONGEST, gray_too: bool = False
 ) -> Photos:
-    """Decode every photo of the folders and zips in `places`.
+    """Look at every photo of the folders and archives in `places`.
 
-    Photos with a short side below `smallest` pixels are left out, those with a long side above
-    `longest` are reduced to it. Gray and broken ones are counted and left out.
-    Raises RecipeError where a place does not exist or holds no photo that can be used.
+    Gray photos (unless `gray_too`), broken ones and those with a short side below `smallest` pixels
+    are counted and left out. Raises RecipeError where a place does not exist or holds no photo that
+    can be used.
     """
-    pictures: list[np.ndarray] = []
-    gray = broken = 0
-    with ThreadPoolExecutor(4) as workers:
-        for place in places:
-            chunks = workers.map(lambda data: decode(data, longest), _read_all(place))
-            for picture in chunks:
+    reads = [read for place in places for read in _contents(place)]
+    photos = Photos([], longest)
+    room = MEMORY
+    with ThreadPoolExecutor(WORKERS) as workers:
+        for start in range(0, len(reads), 256):  # a chunk at a time, so that few wait in memory
+            chunk = reads[start : start + 256]
+            for read, picture in zip(
+                chunk, workers.map(lambda read: decode(read(), longest), chunk), strict=True
+            ):
                 if picture is None:
-                    broken += 1
-                elif np.abs(picture[1:].astype(np.int16) - 128).mean() < GRAY_SPREAD:
-                    gray += 1
-                elif min(picture.shape[1:]) >= smallest:
-                    pictures.append(picture)
-    if not pictures:
+                    photos.broken += 1
+                elif not gray_too and is_gray(picture):
+                    photos.gray += 1
+                elif min(picture.shape[:2]) < smallest:
+                    photos.small += 1
+                else:
+                    if picture.nbytes <= room:
+                        photos.kept[len(photos)] = picture
+                        room -= picture.nbytes
+                    photos.reads.append(read)
+    if not len(photos):
         raise RecipeError(
             f"{', '.join(map(str, places))}: no colour photo of {smallest} pixels or more "
-            "on its short side; give folders or zip files of jpg, png or webp photos"
+            "on its short side; give folders, zip or tar files of jpg, png or webp photos"
         )
-    return Photos(pictures, gray, broken)
+    return photos
 
 
-def decode(data: bytes, longest: int) -> np.ndarray | None:
-    """One encoded photo -> (3, H, W) uint8 luma, Cb, Cr; None where it is broken."""
+def decode(data: bytes, longest: int) -> NDArray | None:
+    """One encoded photo -> (H, W, 3) uint8 luma, Cb, Cr; None where it is broken."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.draft("RGB", (longest, longest))
             ycc = image.convert("RGB").convert("YCbCr")
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
     ycc.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    return np.ascontiguousarray(np.asarray(ycc).transpose(2, 0, 1))
+    return np.asarray(ycc)
 
 
-def _read_all(place: Path) -> Iterator[bytes]:
-    """The bytes of every photo below a folder or inside a zip, in the order of their names."""
+def is_gray(picture: NDArray) -> bool:
+    return bool(np.abs(picture[..., 1:].astype(np.int16) - 128).mean() < GRAY_SPREAD)
+
+
+def _contents(place: Path) -> Iterator[_Read]:
+    """How to read each photo below a folder or inside an archive, in the order of their names."""
     if place.is_dir():
         for path in sorted(place.rglob("*")):
             if path.suffix.lower() in SUFFIXES:
-                yield path.read_bytes()
+                yield path.read_bytes
     elif zipfile.is_zipfile(place):
-        with zipfile.ZipFile(place) as archive:
-            for name in sorted(archive.namelist()):
-                if Path(name).suffix.lower() in SUFFIXES:
-                    yield archive.read(name)
+        archive = zipfile.ZipFile(place)
+        for name in sorted(archive.namelist()):
+            if Path(name).suffix.lower() in SUFFIXES:
+                yield lambda name=name: archive.read(name)
+    elif place.is_file() and tarfile.is_tarfile(place):
+        yield from _tar(place)
     else:
-        raise RecipeError(f"{place}: neither a folder nor a zip file of photos")
+        raise RecipeError(f"{place}: neither a folder nor a zip or tar file of photos")
 
 
-class Crops:
-    """Random square crops, the same for the same seed and number of draws."""
+def _tar(place: Path) -> Iterator[_Read]:
+    try:
+        with tarfile.open(place, "r:") as archive:
+            members = sorted((m for m in archive if m.isfile()), key=lambda member: member.name)
+    except tarfile.ReadError as error:
+        raise RecipeError(f"{place} is a compressed tar; unpack it into a folder") from error
+    for member in members:
+        if Path(member.name).suffix.lower() in SUFFIXES:
+            yield lambda member=member: _slice(place, member.offset_data, member.size)
 
-    def __init__(self, photos: Photos, size: int, seed: int):
-        self.pictures = photos.pictures
-        self.size = size
-        self.random = np.random.default_rng(seed)
-        self.sides = np.array([min(picture.shape[1:]) for picture in self.pictures])
 
-    def draw(self, count: int) -> np.ndarray:
-        """(count, 3, window, window) uint8, where the window is 3/4 to 9/8 of the crop's size."""
-        window = int(self.random.integers(self.size * 3 // 4, self.size * 9 // 8 + 1)) // 4 * 4
-        window = min(window, int(self.sides.max()))
-        big_enough = np.flatnonzero(self.sides >= window)
-        crops = np.empty((count, 3, window, window), np.uint8)
-        for crop, index in zip(crops, self.random.choice(big_enough, count), strict=True):
-            picture = self.pictures[index]
-            top = self.random.integers(picture.shape[1] - window + 1)
-            left = self.random.integers(picture.shape[2] - window + 1)
-            crop[:] = picture[:, top : top + window, left : left + window]
-        mirrored = self.random.random(count) < 0.5
-        crops[mirrored] = crops[mirrored, :, :, ::-1]
-        return crops
+def _slice(path: Path, start: int, size: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(size)
+
+
+class Batches:
+    """Random square crops. What a step gets depends on nothing but the seed and the step.
+
+    So a resumed run goes on with the very photos that it would have got, however the threads that
+    decode them are timed.
+    """
+
+    def __init__(
+        self, photos: Photos, *, size: int, batch: int, zoom: float, seed: int, name: str
+    ) -> None:
+        self.photos, self.size, self.batch = photos, size, batch
+        self.zoom, self.seed, self.name = zoom, seed, name
+        self.workers = ThreadPoolExecutor(min(4, WORKERS))
+        self.waiting: dict[tuple[int, int, int], list[Future[NDArray]]] = {}
+        self.order = (-1, np.empty(0, np.int64))
+
+    def share(self, step: int, part: int, parts: int) -> Tensor:
+        """(batch / parts, 3, size, size) uint8 luma, Cb, Cr: this part of the step's batch."""
+        for ahead in (step, step + 1):
+            key = (ahead, part, parts)
+            if key not in self.waiting:
+                self.waiting[key] = self._start(*key)
+        crops = [job.result() for job in self.waiting.pop((step, part, parts))]
+        return torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
+
+    def _start(self, step: int, part: int, parts: int) -> list[Future[NDArray]]:
+        first = step * self.batch
+        places = range(first, first + self.batch)[part::parts]
+        return [self.workers.submit(self._crop, self._number(place), place) for place in places]
+
+    def _number(self, place: int) -> int:
+        """The photo at a place in the endless row of epochs, each of which is shuffled anew."""
+        epoch, index = divmod(place, len(self.photos))
+        if self.order[0] != epoch:
+            random = numpy_random(self.seed, self.name, "epoch", epoch)
+            self.order = (epoch, random.permutation(len(self.photos)))
+        return int(self.order[1][index])
+
+    def _crop(self, number: int, place: int) -> NDArray:
+        random = numpy_random(self.seed, self.name, "crop", place)
+        picture = self.photos[number]
+        height, width = picture.shape[:2]
+        side = max(1, int(min(height, width) / random.uniform(1, self.zoom)))
+        top, left = random.integers(height - side + 1), random.integers(width - side + 1)
+        return fit(picture[top : top + side, left : left + side], self.size)
+
+    def close(self) -> None:
+        self.workers.shutdown(cancel_futures=True)
+
+
+def centre(picture: NDArray, size: int) -> NDArray:
+    """The largest square in the middle, (size, size, 3)."""
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return fit(picture[top : top + side, left : left + side], size)
+
+
+def fit(square: NDArray, size: int) -> NDArray:
+    """A square picture at another size."""
+    if len(square) == size:
+        return square
+    kind = cv2.INTER_AREA if len(square) > size else cv2.INTER_LINEAR
+    return cv2.resize(np.ascontiguousarray(square), (size, size), interpolation=kind)

@@ -1,65 +1,186 @@
 """A recipe: everything that decides what a training makes, read from TOML and checked."""
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from vidcolor.errors import RecipeError
 
 
+@dataclass(frozen=True)
+class Between:
+    """The allowed range of a number, both ends included."""
+
+    low: float
+    high: float
+
+
+Count = Annotated[int, Between(1, 10_000_000)]
+Share = Annotated[float, Between(0, 1)]
+Size = Annotated[int, Between(64, 512)]
+Weight = Annotated[float, Between(0, 1000)]
+Rate = Annotated[float, Between(0, 1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generator:
+    """Which network learns, from where it starts and how it is finished."""
+
+    architecture: Literal["lite", "deep", "wide"]
+    encoder: Literal["imagenet", "random"] = "random"
+    """Of deep and wide: begin with a ResNet that knows ImageNet, as DeOldify does."""
+    shrink: Annotated[int, Between(1, 32)] = 1
+    """Of deep and wide: divides every number of channels, for trials."""
+    widths: tuple[Count, ...] = (48, 104, 192, 288)
+    decoder: tuple[Count, ...] = (144, 96, 48)
+    bins: Annotated[int, Between(8, 400)] = 196
+    """These three shape lite; see `models.lite.LiteShape`."""
+    ema: Annotated[float, Between(0, 0.99999)] = 0.0
+    """Decay of the averaged weights that are scored and exported; 0 takes the last ones."""
+    temperature: Annotated[float, Between(0.05, 2)] = 0.7
+    """Of lite's annealed mean; below 1 it decides instead of averaging."""
+    calm: Share = 0.3
+    """Share of the rebalancing that the finished lite takes back."""
+    vividness: Annotated[float, Between(0.5, 2)] = 1.2
+    """Factor on the chroma of the finished lite, against the paleness of every mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augment:
+    """What is done to photos; `noise` and `wear` to the input only, the rest to both sides."""
+
+    flip: Share = 0.5
+    chance: Share = 0.75
+    """Of each of rotation, warp and lighting."""
+    zoom: Annotated[float, Between(1, 4)] = 1.0
+    """A crop is up to this many times smaller than the photo's largest square."""
+    rotate: Annotated[float, Between(0, 45)] = 0.0
+    """Degrees to either side."""
+    warp: Annotated[float, Between(0, 0.5)] = 0.0
+    """How far the corners move, in halves of the side."""
+    lighting: Annotated[float, Between(0, 0.9)] = 0.0
+    """Strength of brightness and contrast changes, made in logit space."""
+    noise: Share = 0.0
+    """Chance of DeOldify's pixel noise."""
+    wear: Share = 0.0
+    """Chance of each kind of film wear (grain, blur, fading, old emulsions ...)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stretch of training with one size and one schedule."""
+
+    steps: Annotated[int, Between(0, 10_000_000)] = 0
+    """Batches; 0 takes `epochs` times `keep` of the photos."""
+    epochs: Count = 1
+    keep: Annotated[float, Between(1e-6, 1)] = 1.0
+    """Share of the photos that is used."""
+    size: Size
+    batch: Annotated[int, Between(1, 4096)]
+    """Photos per step, over all devices and shares."""
+    accumulate: Annotated[int, Between(1, 256)] = 1
+    """Parts that each device splits its photos of a step into, to save memory."""
+    rates: tuple[Rate, ...]
+    """Highest learning rate: one for all, or of early encoder, late encoder and the rest."""
+    schedule: Literal["level", "one-cycle"] = "level"
+    warmup: Share = 0.0
+    """Share of the steps in which the rate rises (linearly, or along a cosine in one-cycle)."""
+    decay: Share = 0.0
+    """Level: share of the steps, at the end, in which the rate falls to 0 along a cosine."""
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    weight_decay: Rate = 0.0
+    decay_vectors: bool = False
+    """Whether biases and norms decay, too."""
+    clip: Weight = 0.0
+    """Largest norm of the gradient; 0 does not clip."""
+    freeze_encoder: bool = False
+    """Of deep and wide: the encoder's convolutions stay as they are."""
+    rebalance: Share = 0.5
+    """Lite: 0 weighs every pixel alike, 1 every bin alike (Zhang et al. 2016, lambda)."""
+    label_smoothing: Annotated[float, Between(0, 0.5)] = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """How far a generated picture may be from the photo: L1, classification, features."""
+
+    pixels: Weight = 1.0
+    """L1 of normalised RGB; for lite of chroma, beside the classification of weight 1."""
+    features: Literal["vgg", "none"] = "none"
+    instead: Literal["none", "stop"] = "stop"
+    """When the VGG cannot be had: do without features, or stop with an error."""
+    weights: tuple[Weight, Weight, Weight] = (20.0, 70.0, 10.0)
+    """Of the three layers of features."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """The pictures that the critic is pretrained with."""
+
+    size: Size
+    batch: Annotated[int, Between(1, 4096)] = 8
+    keep: Annotated[float, Between(1e-6, 1)] = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Critic:
+    """The critic's shape and pretraining."""
+
+    width: Annotated[int, Between(8, 512)] = 256
+    blocks: Annotated[int, Between(1, 4)] = 3
+    dropout: Annotated[float, Between(0, 0.9)] = 0.15
+    augment: Augment = field(default_factory=Augment)
+    first: tuple[Stage, ...] = ()
+    """Stages of the first cycle only."""
+    stages: tuple[Stage, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gan(Stage):
+    """Both networks in turn. Steps count every batch, whoever learns from it."""
+
+    threshold: Annotated[float, Between(0, 10)] = 0.65
+    """The generator gets one batch after each critic batch whose loss is below this."""
+    critic_rate: Annotated[float, Between(0.01, 1000)] = 5.0
+    """Times the generator's learning rate."""
+    adversarial: Weight = 1.0
+    content: Weight = 1.0
+    score_every: Count = 100
+    """Steps between scores on the validation photos."""
+    patience: Count = 5
+    """Scores after the best one until the curve is taken to have turned."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How `lite`'s generator is pretrained. Defaults are those of `training/lite.toml`."""
+    """A whole training: pretrain, then [images, critic, gan] as often as `cycles` says."""
 
-    steps: int = 6000
-    """Batches in all."""
-    batch_size: int = 64
-    crop: int = 128
-    """Side of the luma crops that the generator sees, a multiple of 32."""
-    max_learning_rate: float = 1.5e-3
-    warmup_steps: int = 200
-    decay: float = 0.35
-    """Share of the steps, at the end, in which the learning rate falls to zero along a cosine."""
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.02
-    rebalance: float = 0.5
-    """0 weighs every pixel alike, 1 every bin alike (Zhang et al. 2016, lambda)."""
-    wear: float = 0.5
-    """Probability of each kind of film wear (grain, blur, fading, old emulsions ...) per crop."""
-    ema_decay: float = 0.998
-    temperature: float = 0.7
-    """Of the annealed mean in the finished model; below 1 it decides instead of averaging."""
-    calm: float = 0.3
-    """Share of the rebalancing that the finished model takes back."""
-    vividness: float = 1.2
-    """Factor on the chroma of the finished model, against the paleness of every mean."""
-    seed: int = 1
+    generator: Generator
+    seed: Annotated[int, Between(0, 2**31 - 1)] = 1
+    cycles: Annotated[int, Between(0, 100)] = 1
+    validation: Annotated[float, Between(0, 0.5)] = 0.1
+    """Share of the photos that is held back where no --val is given."""
+    scored: Annotated[int, Between(2, 10_000)] = 128
+    """Validation photos that a score looks at."""
+    checkpoint_every: Count = 250
+    """Steps."""
+    augment: Augment = field(default_factory=Augment)
+    content: Content = field(default_factory=Content)
+    pretrain: tuple[Stage, ...]
+    images: Images | None = None
+    critic: Critic | None = None
+    gan: Gan | None = None
 
     def __post_init__(self) -> None:
-        for name, (low, high) in RANGES.items():
-            if not low <= getattr(self, name) <= high:
-                raise RecipeError(f"{name} = {getattr(self, name)} is not in {low} .. {high}")
-        if self.crop % 32:
-            raise RecipeError(f"crop = {self.crop} is not a multiple of 32")
-
-
-RANGES: dict[str, tuple[float, float]] = {
-    "steps": (1, 10_000_000),
-    "batch_size": (1, 4096),
-    "crop": (64, 512),
-    "max_learning_rate": (1e-8, 1.0),
-    "warmup_steps": (0, 100_000),
-    "decay": (0.0, 1.0),
-    "weight_decay": (0.0, 1.0),
-    "label_smoothing": (0.0, 0.5),
-    "rebalance": (0.0, 1.0),
-    "wear": (0.0, 1.0),
-    "ema_decay": (0.0, 0.99999),
-    "temperature": (0.05, 2.0),
-    "calm": (0.0, 1.0),
-    "vividness": (0.5, 2.0),
-    "seed": (0, 2**31 - 1),
-}
+        if self.cycles and not (self.images and self.critic and self.gan):
+            raise RecipeError("cycles need the tables images, critic and gan; or set cycles = 0")
+        for stage in (*self.pretrain, *([self.gan] if self.gan else [])):
+            if stage.size % 32:
+                raise RecipeError(f"size = {stage.size} is not a multiple of 32")
+            groups = (1,) if self.generator.architecture == "lite" else (1, 3)
+            if len(stage.rates) not in groups:
+                raise RecipeError(f"rates = {list(stage.rates)} must hold {groups[-1]} or 1 number")
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -70,14 +191,56 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path}: no such recipe; see the training folder for some") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise RecipeError(f"{path}: not a TOML file: {error}") from error
-    types = {field.name: field.type for field in fields(Recipe)}
-    for key, value in values.items():
-        if key not in types:
-            raise RecipeError(f"{path}: unknown key {key!r}; known are {', '.join(types)}")
-        wanted = (int, float) if types[key] is float else int
-        if isinstance(value, bool) or not isinstance(value, wanted):
-            raise RecipeError(f"{path}: {key} must be a number, not {value!r}")
     try:
-        return Recipe(**values)
+        return _table(Recipe, values, "")
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error
+
+
+def _table(kind: type, values: Any, key: str) -> Any:
+    """A table of the file -> its dataclass."""
+    if not isinstance(values, dict):
+        raise RecipeError(f"{key} must be a table")
+    types = get_type_hints(kind, include_extras=True)
+    prefix = f"{key}." if key else ""
+    for name in values:
+        if name not in types:
+            raise RecipeError(f"unknown key '{prefix}{name}'; known are {', '.join(types)}")
+    for item in fields(kind):
+        required = item.default is MISSING and item.default_factory is MISSING
+        if required and item.name not in values:
+            raise RecipeError(f"{prefix}{item.name} is missing")
+    return kind(
+        **{name: _value(types[name], value, prefix + name) for name, value in values.items()}
+    )
+
+
+def _value(kind: Any, value: Any, key: str) -> Any:
+    """One value of the file -> what the dataclass wants."""
+    arguments = get_args(kind)
+    if get_origin(kind) is Annotated:
+        base, limits = arguments
+        number = _value(base, value, key)
+        if not limits.low <= number <= limits.high:
+            raise RecipeError(f"{key} = {value} is not in {limits.low} .. {limits.high}")
+        return number
+    if get_origin(kind) is Literal:
+        if value not in arguments:
+            raise RecipeError(f"{key} = {value!r} is none of {', '.join(map(repr, arguments))}")
+        return value
+    if get_origin(kind) is tuple:
+        endless = arguments[-1] is Ellipsis
+        if not isinstance(value, list) or not (endless or len(value) == len(arguments)):
+            count = "" if endless else f" of {len(arguments)}"
+            raise RecipeError(f"{key} must be a list{count}, not {value!r}")
+        return tuple(_value(arguments[0], item, f"{key}[{i}]") for i, item in enumerate(value))
+    tables = [option for option in (kind, *arguments) if is_dataclass(option)]
+    if tables:
+        return _table(tables[0], value, key)
+    wanted = (int, float) if kind is float else kind
+    if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
+        raise RecipeError(f"{key} must be {_NAMES[kind]}, not {value!r}")
+    return value
+
+
+_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}

@@ -20,7 +20,7 @@ def wear(luma: Tensor, chroma: Tensor, chance: float, random: torch.Generator) -
         (scratch, 0.15),
         (grain, 0.9),
     ):
-        struck = torch.rand(len(luma), generator=random) < chance * share
+        struck = uniform(len(luma), 0, 1, random).flatten() < chance * share
         if struck.any():
             luma = luma.clone()
             luma[struck] = age(luma[struck], chroma[struck], random)
@@ -28,8 +28,9 @@ def wear(luma: Tensor, chroma: Tensor, chance: float, random: torch.Generator) -
 
 
 def uniform(count: int, low: float, high: float, random: torch.Generator) -> Tensor:
-    """(count, 1, 1, 1) of random numbers in [low, high)."""
-    return low + (high - low) * torch.rand(count, 1, 1, 1, generator=random)
+    """(count, 1, 1, 1) of random numbers in [low, high), on the device of `random`."""
+    numbers = torch.rand(count, 1, 1, 1, generator=random, device=random.device)
+    return low + (high - low) * numbers
 
 
 def old_emulsion(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
@@ -64,8 +65,8 @@ def blur(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
 def vignette(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
     """Dark corners."""
     height, width = luma.shape[-2:]
-    y = torch.linspace(-1, 1, height)[:, None]
-    x = torch.linspace(-1, 1, width)[None, :]
+    y = torch.linspace(-1, 1, height, device=luma.device)[:, None]
+    x = torch.linspace(-1, 1, width, device=luma.device)[None, :]
     return luma * (1 - uniform(len(luma), 0.1, 0.35, random) * (x**2 + y**2))
 
 
@@ -73,14 +74,15 @@ def scratch(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
     """One bright or dark vertical line."""
     width = luma.shape[-1]
     place = uniform(len(luma), 0, width, random)
-    line = torch.exp(-((torch.arange(width) - place) ** 2))
+    line = torch.exp(-((torch.arange(width, device=luma.device) - place) ** 2))
     return luma + line * uniform(len(luma), -0.5, 0.5, random)
 
 
 def grain(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
     """Gaussian grain of one to two pixels, independent for each crop."""
     height, width = luma.shape[-2:]
-    coarse = 1 + float(torch.rand((), generator=random))
+    coarse = float(uniform(1, 1, 2, random))
     shape = (len(luma), 1, math.ceil(height / coarse), math.ceil(width / coarse))
-    noise = F.interpolate(torch.randn(shape, generator=random), (height, width), mode="bilinear")
+    noise = torch.randn(shape, generator=random, device=luma.device)
+    noise = F.interpolate(noise, (height, width), mode="bilinear")
     return luma + uniform(len(luma), 0.005, 0.07, random) * noise

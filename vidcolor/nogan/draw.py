@@ -1,0 +1,71 @@
+"""Pictures of a run: grids of photos and curves of numbers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+PANEL = (480, 220)
+MARGIN = 24
+BLUE, GRAY, RED = "#2060c0", "#b0b0b0", "#d03030"
+
+Curve = list[tuple[float, float]]
+"""(step, value)."""
+
+
+def draw_grid(path: Path, columns: list[NDArray]) -> None:
+    """Columns of (N, H, W, 3) float pictures in [0, 1], side by side."""
+    grid = np.concatenate([np.concatenate(list(column), 0) for column in columns], 1)
+    _save(path, Image.fromarray((255 * grid).round().astype(np.uint8)))
+
+
+def draw_curves(path: Path, curves: dict[str, Curve], *, mark: float | None = None) -> None:
+    """One panel per curve, one below the other; a red line stands at the step `mark`."""
+    width, height = PANEL
+    image = Image.new("RGB", (width, height * len(curves)), "white")
+    pen = ImageDraw.Draw(image)
+    for number, (name, curve) in enumerate(curves.items()):
+        top = number * height
+        values = np.array([value for _, value in curve])
+        low, high = float(values.min()), float(values.max())
+        pen.rectangle((MARGIN, top + MARGIN, width - MARGIN, top + height - MARGIN), outline=GRAY)
+        pen.text((MARGIN, top + 6), f"{name}: {low:.4g} to {high:.4g}", fill="black")
+        last = max(curve[-1][0], 1)
+
+        def place(step: float, value: float, top: int = top, low: float = low,
+                  spread: float = (high - low) or 1.0, last: float = last) -> tuple[float, float]:  # fmt: skip
+            x = MARGIN + step / last * (width - 2 * MARGIN)
+            y = top + height - MARGIN - (value - low) / spread * (height - 2 * MARGIN)
+            return x, y
+
+        pen.line([place(*point) for point in curve], fill=BLUE, width=2)
+        if mark is not None:
+            x, _ = place(mark, low)
+            pen.line((x, top + MARGIN, x, top + height - MARGIN), fill=RED)
+    _save(path, image)
+
+
+def draw_losses(folder: Path) -> None:
+    """losses.png from log.jsonl: each phase's losses, as means over a hundredth of its steps."""
+    curves: dict[str, Curve] = {}
+    for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        for name in ("loss", "critic", "generator"):
+            if name in entry:
+                curves.setdefault(f"{entry['phase']} {name}", []).append(
+                    (entry["step"], entry[name])
+                )
+    if curves:
+        draw_curves(folder / "losses.png", {name: _smooth(curve) for name, curve in curves.items()})
+
+
+def _smooth(curve: Curve) -> Curve:
+    chunks = np.array_split(np.array(curve), min(100, len(curve)))
+    return [(float(chunk[:, 0].mean()), float(chunk[:, 1].mean())) for chunk in chunks]
+
+
+def _save(path: Path, image: Image.Image) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)

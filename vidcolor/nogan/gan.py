@@ -1,0 +1,120 @@
+"""Third phase: generator and critic in turn, until the generator's curve has turned."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vidcolor.models.critic import Critic
+from vidcolor.nogan.augment import Sample, augment
+from vidcolor.nogan.chance import torch_random
+from vidcolor.nogan.critic_phase import critic_loss, judge
+from vidcolor.nogan.descent import Descent, progress
+from vidcolor.nogan.inflection import best_of, has_turned
+from vidcolor.nogan.losses import adversarial_loss
+from vidcolor.nogan.painter import Painter
+from vidcolor.nogan.photos import Batches, Photos
+from vidcolor.nogan.pretrain import OnStep, steps_of
+from vidcolor.nogan.recipe import Recipe
+from vidcolor.nogan.run import Run
+from vidcolor.nogan.score import Scorer
+
+
+def gan(
+    painter: Painter,
+    critic: Critic,
+    photos: Photos,
+    scorer: Scorer,
+    *,
+    recipe: Recipe,
+    run: Run,
+    phase: str,
+    on_step: OnStep,
+) -> None:
+    """Train both networks; the run gets those of the best score (see `inflection`)."""
+    assert recipe.gan is not None
+    stage, machine = recipe.gan, run.machine
+    device = machine.device
+    painter.begin(stage)
+    scorer.begin(critic, painter)
+    artist = Descent(painter.groups(stage.rates), stage, machine)
+    rate = stage.rates[-1] * stage.critic_rate
+    judging = Descent([(rate, list(critic.parameters()))], stage, machine)
+    parts = {"painter": painter, "critic": critic, "artist": artist, "judging": judging}
+    saved = run.restore(phase, parts)
+    first, turn = saved.get("step", 0), saved.get("turn", "critic")
+    scores: list[dict[str, float]] = saved.get("scores", [])
+    best: dict[str, Any] = saved.get("best", {})
+    moves = saved.get("moves", 0)
+    steps = steps_of(stage, len(photos))
+    batches = Batches(
+        photos,
+        size=stage.size,
+        batch=stage.batch,
+        zoom=recipe.augment.zoom,
+        seed=recipe.seed,
+        name=phase,
+    )
+
+    def score(step: int) -> None:
+        nonlocal best
+        scores.append({"step": step, "moves": moves, **scorer.score(painter)})
+        run.log(phase, **scores[-1])  # type: ignore[arg-type]
+        if best_of(scores) == len(scores) - 1:
+            # Copies: what is referenced here goes on learning.
+            states = {"painter": painter.state_dict(), "critic": critic.state_dict()}
+            best = copy.deepcopy(states)
+        scorer.draw(painter, scores, run.folder, phase)
+
+    if not scores:
+        score(0)
+    for step in range(first, steps):
+        if has_turned(scores, stage.patience):
+            break
+        critics = turn == "critic"
+        critic.train(critics).requires_grad_(critics)
+        painter.network.train(not critics)
+
+        def sample_of(part: int, parts: int, step: int = step) -> Sample:
+            random = torch_random(device, recipe.seed, phase, step, part)
+            return augment(batches.share(step, part, parts).to(device), recipe.augment, random)
+
+        def judging_loss(part: int, parts: int) -> Tensor:
+            sample = sample_of(part, parts)
+            with torch.no_grad():
+                ours = painter.picture(painter.paint(sample.seen), sample)
+            photo = painter.photo(sample)
+            return critic_loss(judge(critic, ours, machine), judge(critic, photo, machine))
+
+        def painting_loss(part: int, parts: int) -> Tensor:
+            sample = sample_of(part, parts)
+            answer = painter.paint(sample.seen)
+            opinion = judge(critic, painter.picture(answer, sample), machine)
+            return stage.adversarial * adversarial_loss(
+                opinion, real=True
+            ) + stage.content * painter.loss(answer, sample)
+
+        place, now = (recipe.seed, phase, step), progress(stage, step, steps)
+        if critics:
+            loss = judging.step(judging_loss, place, now)
+            turn = "generator" if loss < stage.threshold else "critic"
+            losses = {"critic": loss}
+        else:
+            losses = {"generator": artist.step(painting_loss, place, now)}
+            painter.follow(moves)
+            turn, moves = "critic", moves + 1
+        run.log(phase, step + 1, **losses)
+        on_step(step + 1, steps, losses, stage.batch)
+        if (step + 1) % stage.score_every == 0 or step + 1 == steps:
+            score(step + 1)
+        if (step + 1) % recipe.checkpoint_every == 0:
+            run.save(phase, parts, step=step + 1, turn=turn, moves=moves, scores=scores, best=best)
+    batches.close()
+    critic.requires_grad_(True)
+    painter.load_state_dict(best["painter"])
+    critic.load_state_dict(best["critic"])
+    scorer.show(painter, run.folder / "samples" / f"{phase}-chosen.png")
+    run.finish(phase, {**best, "scores": scores})

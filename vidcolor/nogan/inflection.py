@@ -1,0 +1,41 @@
+"""Knowing when to stop: the point where the GAN phase has given colour and not yet taken truth.
+
+DeOldify's author looked at pictures and took the last checkpoint before skin turned orange. Here
+every score gets a cost, the sum of five terms that each say one thing a person looks for:
+
+- `frechet` over its value before the phase: do the pictures as a whole look like photos?
+- `ab_error` over its value before the phase: are the colours where they belong?
+- `colorfulness_gap`, absolute: are they as lively as the photos'?
+- `skin_gap` / 2, absolute: is there as much of the colour of skin as in the photos?
+- `saturated_gap` / 4 where positive: is there more glaring colour than in the photos?
+
+and, with clips, `cdc` over its value before: do colours stay from frame to frame? The least cost
+wins. The curve has turned when so many scores in a row as `patience` says are worse than the best.
+"""
+
+Score = dict[str, float]
+
+
+def cost(score: Score, first: Score) -> float:
+    """The sum above; `first` is the score before the phase began."""
+    relative = [
+        score[name] / max(first[name], 1e-9) for name in ("frechet", "ab_error", "cdc")
+        if name in score
+    ]  # fmt: skip
+    return (
+        sum(relative)
+        + abs(score["colorfulness_gap"])
+        + abs(score["skin_gap"]) / 2
+        + max(0.0, score["saturated_gap"]) / 4
+    )
+
+
+def best_of(scores: list[Score]) -> int:
+    """The place of the score with the least cost, the earliest if several have it."""
+    costs = [cost(score, scores[0]) for score in scores]
+    return costs.index(min(costs))
+
+
+def has_turned(scores: list[Score], patience: int) -> bool:
+    """Whether nothing has got better for `patience` scores."""
+    return len(scores) - 1 - best_of(scores) >= patience

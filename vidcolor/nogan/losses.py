@@ -1,0 +1,57 @@
+"""What training minimises: classification, distance of features, and the critic's opinion."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LAYERS = (22, 32, 42)
+"""VGG-16-BN's activations before its third, fourth and fifth max-pool."""
+
+
+def classification_loss(
+    logits: Tensor, bins: Tensor, weights: Tensor, rarity: Tensor, smoothing: float
+) -> Tensor:
+    """Cross-entropy with soft labels, each pixel weighed by the rarity of its colour.
+
+    logits: (B, Q, h, w); bins, weights: (B, 4, h, w) from `Palette.soft_labels`; rarity: (Q,).
+    """
+    log_odds = F.log_softmax(logits, dim=1)
+    hit = (log_odds.gather(1, bins) * weights).sum(1)
+    pixel_weight = (rarity[bins] * weights).sum(1)
+    blend = (1 - smoothing) * hit + smoothing * log_odds.mean(1)
+    return -(pixel_weight * blend).mean()
+
+
+def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:
+    """Binary cross-entropy of every patch against "real" or "generated"; logits (B, patches)."""
+    return F.softplus(-logits if real else logits).mean()
+
+
+class FeatureLoss(nn.Module):
+    """L1 between the features that an ImageNet network sees in two pictures.
+
+    After Johnson, Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer" (2016), with
+    the layers and weights of DeOldify. Pictures are (B, 3, n, n) ImageNet-normalised RGB.
+    """
+
+    def __init__(self, vgg: nn.Sequential, weights: tuple[float, float, float]) -> None:
+        super().__init__()
+        self.vgg = vgg[: LAYERS[-1] + 1].eval().requires_grad_(False)
+        self.weights = weights
+
+    def forward(self, ours: Tensor, photo: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = self._features(photo)
+        pairs = zip(self.weights, self._features(ours), wanted, strict=True)
+        return torch.stack(
+            [weight * F.l1_loss(got.float(), want.float()) for weight, got, want in pairs]
+        ).sum()
+
+    def _features(self, x: Tensor) -> list[Tensor]:
+        found = []
+        for number, layer in enumerate(self.vgg):
+            x = layer(x)
+            if number in LAYERS:
+                # A copy, since the layer after it may work in place.
+                found.append(x.clone())
+        return found

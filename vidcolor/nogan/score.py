@@ -1,0 +1,168 @@
+"""How good a generator is, in numbers, on photos that it does not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidcolor import color
+from vidcolor.models.critic import Critic
+from vidcolor.nogan.augment import Sample, plain
+from vidcolor.nogan.critic_phase import judge
+from vidcolor.nogan.draw import draw_curves, draw_grid
+from vidcolor.nogan.inflection import Score, best_of, cost
+from vidcolor.nogan.machine import Machine
+from vidcolor.nogan.norms import fold
+from vidcolor.nogan.painter import Painter, normalise
+from vidcolor.nogan.photos import Photos, centre
+
+CHUNK = 16
+SHOWN = 8
+SKIN = ((77, 127), (133, 173))
+"""Cb and Cr of skin in 8-bit levels (Chai and Ngan 1999)."""
+SATURATED = 0.2
+"""Chroma this far from gray glares."""
+
+
+class Scorer:
+    """Scores a painter on the middles of evenly chosen validation photos."""
+
+    def __init__(self, photos: Photos, *, size: int, count: int, machine: Machine) -> None:
+        chosen = np.linspace(0, len(photos) - 1, min(count, len(photos))).astype(int)
+        self.machine = machine
+        crops = np.stack([centre(photos[int(n)], size) for n in chosen])
+        self.crops = torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()
+        self.originals = _pixels([_rgb(sample) for sample in self._samples()])
+        self.critic: Critic | None = None
+        self.features = np.empty(0)
+
+    def begin(self, critic: Critic, painter: Painter) -> None:
+        """Keep the critic as it is now: its features make the Frechet distance of the phase."""
+        self.critic = fold(critic).requires_grad_(False)
+        self.features = self._features([painter.photo(sample) for sample in self._samples()])
+
+    def score(self, painter: Painter) -> Score:
+        """Everything that `inflection.cost` wants to know."""
+        painted = [painter.show(sample) for sample in self._samples()]
+        ours, photos = _pixels(painted), self.originals
+        vivid, wanted = (np.mean([colorfulness(p) for p in side]) for side in (ours, photos))
+        error = np.mean(
+            [((_ab(a) - _ab(b)) ** 2).mean() for a, b in zip(ours, photos, strict=True)]
+        )
+        (skin, hue), (real_skin, real_hue) = _skin(ours), _skin(photos)
+        glare, real_glare = _saturated(ours), _saturated(photos)
+        result = {
+            "colorfulness": vivid,
+            "colorfulness_gap": vivid / max(wanted, 1e-6) - 1,
+            "ab_error": error**0.5,
+            "skin": skin,
+            "skin_gap": skin / max(real_skin, 1e-3) - 1,
+            "skin_hue": hue - real_hue,
+            "saturated": glare,
+            "saturated_gap": glare / max(real_glare, 1e-3) - 1,
+        }
+        if self.critic is not None:
+            features = self._features([normalise(picture) for picture in painted])
+            result["frechet"] = frechet(features, self.features)
+        return {name: round(float(value), 5) for name, value in result.items()}
+
+    def draw(self, painter: Painter, scores: list[Score], folder: Path, phase: str) -> None:
+        """A grid of gray | ours | original, and the curves of all scores with the best one marked."""
+        if self.machine.rank:
+            return
+        self.show(painter, folder / "samples" / f"{phase}-{int(scores[-1]['step']):06}.png")
+        names = ("colorfulness_gap", "ab_error", "skin_gap", "saturated_gap", "frechet", "cdc")
+        curves = {"cost": [(s["step"], cost(s, scores[0])) for s in scores]}
+        for name in names:
+            if name in scores[0]:
+                curves[name] = [(s["step"], s[name]) for s in scores]
+        draw_curves(folder / f"{phase}.png", curves, mark=scores[best_of(scores)]["step"])
+
+    def show(self, painter: Painter, path: Path) -> None:
+        """A grid of gray | ours | original."""
+        if self.machine.rank:
+            return
+        sample = plain(self.crops[:SHOWN].to(self.machine.device))
+        columns = [sample.luma.expand(-1, 3, -1, -1), painter.show(sample), _rgb(sample)]
+        draw_grid(path, [_pixels([column]) for column in columns])
+
+    def _samples(self) -> Iterator[Sample]:
+        for crops in self.crops.split(CHUNK):
+            yield plain(crops.to(self.machine.device))
+
+    @torch.no_grad()
+    def _features(self, pictures: list[Tensor]) -> NDArray:
+        """What the critic's last layer is given, (N, C), mean over the picture."""
+        assert self.critic is not None
+        found: list[Tensor] = []
+        hook = self.critic.head.register_forward_pre_hook(
+            lambda _, inputs: found.append(inputs[0].float().mean((2, 3)).cpu())
+        )
+        for picture in pictures:
+            judge(self.critic, picture, self.machine)
+        hook.remove()
+        return torch.cat(found).double().numpy()
+
+
+def frechet(ours: NDArray, photos: NDArray) -> float:
+    """Frechet distance of the normal distributions that fit two sets of features (N, C).
+
+    Heusel et al., "GANs Trained by a Two Time-Scale Update Rule" (2017), equation 6.
+    """
+    mean = ((ours.mean(0) - photos.mean(0)) ** 2).sum()
+    one, other = np.cov(ours.T), np.cov(photos.T)
+    values, vectors = np.linalg.eigh(one)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    both = np.sqrt(np.linalg.eigvalsh(root @ other @ root).clip(0)).sum()
+    return float(mean + np.trace(one) + np.trace(other) - 2 * both)
+
+
+def colorfulness(rgb: NDArray) -> float:
+    """Hasler and Suesstrunk (2003); rgb (H, W, 3) float in [0, 1]."""
+    red, green, blue = np.moveaxis(255 * rgb.astype(np.float64), 2, 0)
+    across, along = red - green, (red + green) / 2 - blue
+    spread = np.hypot(across.std(), along.std())
+    return float(spread + 0.3 * np.hypot(across.mean(), along.mean()))
+
+
+def _skin(pictures: NDArray) -> tuple[float, float]:
+    """Share of the pixels that could be skin, and their mean hue in degrees of the CbCr plane."""
+    blue, red = _chroma(pictures)
+    low, high = SKIN
+    skin = (blue > low[0]) & (blue < low[1]) & (red > high[0]) & (red < high[1])
+    hue = (
+        np.degrees(np.arctan2(red[skin].mean() - 128, blue[skin].mean() - 128)) if skin.any() else 0
+    )
+    return float(skin.mean()), float(hue)
+
+
+def _saturated(pictures: NDArray) -> float:
+    """Share of the pixels that glare."""
+    blue, red = _chroma(pictures)
+    return float((np.hypot(blue - 128, red - 128) > 255 * SATURATED).mean())
+
+
+def _chroma(pictures: NDArray) -> tuple[NDArray, NDArray]:
+    """Cb and Cr in 8-bit levels."""
+    red, green, blue = np.moveaxis(pictures, -1, 0)
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    return 128 + 255 * (blue - luma) / 1.772, 128 + 255 * (red - luma) / 1.402
+
+
+def _ab(rgb: NDArray) -> NDArray:
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab)[..., 1:]
+
+
+def _rgb(sample: Sample) -> Tensor:
+    return color.merge(sample.luma, sample.chroma)
+
+
+def _pixels(pictures: list[Tensor]) -> NDArray:
+    """RGB tensors (B, 3, H, W) -> (N, H, W, 3) float32 in [0, 1]."""
+    return torch.cat(pictures).permute(0, 2, 3, 1).contiguous().cpu().float().numpy()

@@ -1,0 +1,204 @@
+"""A whole training, phase by phase: pretrain, then images, critic and GAN as often as wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from vidcolor.errors import RecipeError
+from vidcolor.nogan.critic_phase import generate_images, new_critic, train_critic
+from vidcolor.nogan.draw import draw_losses
+from vidcolor.nogan.gan import gan
+from vidcolor.nogan.imagenet import encoder_weights, feature_loss
+from vidcolor.nogan.machine import Machine
+from vidcolor.nogan.painter import LitePainter, Painter, UNetPainter
+from vidcolor.nogan.palette import Palette
+from vidcolor.nogan.photos import Photos
+from vidcolor.nogan.pretrain import OnStep, pretrain, steps_of
+from vidcolor.nogan.recipe import Recipe, Stage
+from vidcolor.nogan.run import Run
+from vidcolor.nogan.score import Scorer
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One step of the whole, with a name such as pretrain-2, images-1, critic-1-1 or gan-1."""
+
+    name: str
+    kind: Literal["pretrain", "images", "critic", "gan"]
+    stage: Stage | None = None
+
+
+def phases(recipe: Recipe) -> list[Phase]:
+    """All phases of a recipe in their order."""
+    found = [
+        Phase(f"pretrain-{number}", "pretrain", stage)
+        for number, stage in enumerate(recipe.pretrain, 1)
+    ]
+    for cycle in range(1, recipe.cycles + 1):
+        assert recipe.critic and recipe.gan
+        found.append(Phase(f"images-{cycle}", "images"))
+        stages = (*(recipe.critic.first if cycle == 1 else ()), *recipe.critic.stages)
+        found += [Phase(f"critic-{cycle}-{n}", "critic", s) for n, s in enumerate(stages, 1)]
+        found.append(Phase(f"gan-{cycle}", "gan", recipe.gan))
+    return found
+
+
+def choose_phases(recipe: Recipe, name: str | None) -> list[Phase]:
+    """All phases, or those that --phase names: "gan-1" that one, "gan" those of every cycle."""
+    every = phases(recipe)
+    chosen = [p for p in every if name is None or p.name == name or p.name.startswith(f"{name}-")]
+    if not chosen:
+        known = ", ".join(phase.name for phase in every)
+        raise RecipeError(f"there is no phase {name!r}; the recipe has {known}")
+    return chosen
+
+
+def train(
+    recipe: Recipe,
+    photos: Photos,
+    validation: Photos,
+    run: Run,
+    *,
+    phase: str | None = None,
+    start: Path | None = None,
+    on_phase: Callable[[Phase], None] = lambda phase: None,
+    on_step: OnStep = lambda step, steps, losses, photos: None,
+) -> Path | None:
+    """Go through the phases that the run has not finished yet.
+
+    start: a checkpoint or published generator to begin from, instead of chance.
+    Returns final.safetensors, or None where only some phases were asked for.
+    Raises RecipeError if a phase lacks what an earlier one makes, or photos are too few.
+    """
+    check_enough(recipe, photos)
+    every = phases(recipe)
+    wanted = choose_phases(recipe, phase)
+    torch.manual_seed(recipe.seed)
+    painter = new_painter(recipe, photos, run, start)
+    critic = new_critic(recipe.critic, run.machine) if recipe.critic else None
+    names = [phase.name for phase in every]
+
+    for now in every:
+        if now not in wanted or run.is_done(now.name):
+            continue
+        before = names[: names.index(now.name)]
+        check_ready(now, before, run, has_start=start is not None)
+        if state := run.latest("painter", before):
+            painter.load_state_dict(state)
+        if critic is not None and (state := run.latest("critic", before)):
+            critic.load_state_dict(state)
+        on_phase(now)
+        where = {"recipe": recipe, "run": run, "phase": now.name, "on_step": on_step}
+        folder = run.folder / f"images-{now.name.split('-')[1]}"
+        if now.kind == "pretrain":
+            assert now.stage is not None
+            pretrain(painter, now.stage, photos, **where)
+        elif now.kind == "images":
+            generate_images(painter, photos, folder, **where)
+        elif now.kind == "critic":
+            assert critic is not None and now.stage is not None
+            train_critic(critic, now.stage, folder, **where)
+        else:
+            assert critic is not None and recipe.gan is not None
+            gan(painter, critic, photos, scorer_of(recipe, validation, run.machine), **where)
+        if run.machine.rank == 0:
+            draw_losses(run.folder)
+    if not all(run.is_done(name) for name in names):
+        return None
+    return export(painter, recipe, photos, validation, run, names)
+
+
+def check_enough(recipe: Recipe, photos: Photos) -> None:
+    """Refuse sets that are smaller than a batch: every step would see the same photos."""
+    largest = max(
+        stage.batch for stage in (*recipe.pretrain, *([recipe.gan] if recipe.gan else []))
+    )
+    if len(photos) < largest:
+        raise RecipeError(
+            f"{len(photos)} photos are too few for batches of {largest}; give more, "
+            "or make the recipe's batches smaller"
+        )
+
+
+def check_ready(now: Phase, before: list[str], run: Run, *, has_start: bool) -> None:
+    """A phase needs those before it, except that a --start stands for all pretraining."""
+    for name in before:
+        if not run.is_done(name) and not (has_start and name.startswith("pretrain")):
+            raise RecipeError(f"{now.name} needs {name}, which {run.folder} has not finished")
+
+
+def new_painter(recipe: Recipe, photos: Photos, run: Run, start: Path | None) -> Painter:
+    """The recipe's generator as it begins."""
+    settings, content, machine = recipe.generator, recipe.content, run.machine
+    state = _read_start(start) if start else {}
+    if settings.architecture == "lite":
+        kept = run.folder / "palette.pt"
+        if kept.exists():
+            palette = Palette(**torch.load(kept, weights_only=True))
+        elif "palette" in state:
+            palette = Palette.around(photos, state["palette"])
+        else:
+            palette = Palette.of(photos, settings.bins)
+        run.write(kept, {"centers": palette.centers, "frequency": palette.frequency})
+        painter: Painter = LitePainter(settings, content, machine, palette)
+    else:
+        encoder = encoder_weights(settings) if not state else None
+        painter = UNetPainter(settings, content, machine, feature_loss(content), encoder)
+    if state:
+        painter.begin_with(state)
+    return painter
+
+
+def _read_start(path: Path) -> dict[str, Tensor]:
+    """The averaged, or else the latest, generator of a run's checkpoint, or a published one."""
+    from vidcolor.weights.checkpoint import load_generator
+
+    state = None
+    if path.suffix == ".pt":
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = state.get("painter", state)
+        for name in ("average", "network", "generator"):
+            if name in state:
+                return state[name]
+        raise RecipeError(f"{path} holds no generator; give a checkpoint of a run")
+    network = load_generator(path)
+    if network.name == "lite":
+        raise RecipeError(f"{path} is finished; give a checkpoint of its run to --start")
+    return network.state_dict()
+
+
+def scorer_of(recipe: Recipe, validation: Photos, machine: Machine) -> Scorer:
+    assert recipe.gan is not None
+    return Scorer(validation, size=recipe.gan.size, count=recipe.scored, machine=machine)
+
+
+def export(
+    painter: Painter,
+    recipe: Recipe,
+    photos: Photos,
+    validation: Photos,
+    run: Run,
+    names: list[str],
+) -> Path:
+    """Write the last phase's generator, with its provenance, as final.safetensors."""
+    state = run.latest("painter", names)
+    assert state is not None
+    painter.load_state_dict(state)
+    painter.begin(recipe.gan or recipe.pretrain[-1])
+    steps = sum(steps_of(stage, len(photos)) for stage in recipe.pretrain)
+    final = run.folder / "final.safetensors"
+    if run.machine.rank == 0:
+        text = (run.folder / "recipe.toml").read_text(encoding="utf-8")
+        provenance = {"recipe": text, "photos": str(len(photos)), "steps": str(steps)}
+        painter.export(final, provenance)
+        scorer = scorer_of(recipe, validation, run.machine) if recipe.gan else None
+        if scorer:
+            scorer.show(painter, run.folder / "samples" / "final.png")
+    run.machine.wait()
+    return final
