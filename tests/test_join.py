@@ -25,9 +25,11 @@ def packets(path: Path, kind: str, number: int = 0) -> list[tuple[float, bytes]]
         ]
 
 
-def decoded_sound(path: Path) -> np.ndarray:
+def decoded_sound(path: Path, number: int = 0) -> np.ndarray:
+    """All samples of the first channel."""
     with av.open(str(path)) as container:
-        return np.concatenate([frame.to_ndarray()[0] for frame in container.decode(audio=0)])
+        frames = container.decode(audio=number)
+        return np.concatenate([frame.to_ndarray()[0] for frame in frames])
 
 
 def chapters(path: Path) -> list[tuple[float, str]]:
@@ -76,12 +78,12 @@ def test_what_mp4_cannot_hold_is_named_with_the_container_that_can(rich_clip, tm
     assert "Grüße".encode() in packets(target, "subtitle")[1][1]
 
 
-def test_sound_that_the_container_cannot_hold_is_named(rich_clip, tmp_path):
-    warnings = color_film(rich_clip, tmp_path / "colored.mov", EncodeSettings())
-    assert (
-        "audio stream 2 (flac) was left out: .mov cannot hold it; .mkv holds it as it is"
-        in warnings
-    )
+def test_sound_that_the_container_cannot_hold_becomes_what_it_can(rich_clip, tmp_path):
+    target = tmp_path / "colored.mov"
+    warnings = color_film(rich_clip, target, EncodeSettings())
+    assert "audio stream 2 (flac) was turned into alac; .mkv holds it as it is" in warnings
+    assert kinds(target)[2][:2] == ("audio", "alac")
+    assert np.array_equal(decoded_sound(target, 1), decoded_sound(rich_clip, 1))
 
 
 def test_subtitles_of_mp4_reach_matroska(rich_clip, tmp_path):

@@ -9,16 +9,24 @@ from typing import Any
 import ffmpeg
 
 from vidcolor.media import graph
-from vidcolor.media.carry import carried_streams, codec_options
+from vidcolor.media.carry import attach_options, carried_streams, codec_options
 from vidcolor.media.containers import muxer
+from vidcolor.media.losses import losses
 from vidcolor.media.merge import color_tags
-from vidcolor.media.probe import Film, probe
+from vidcolor.media.probe import Film, Stream, probe
 from vidcolor.media.process import file_url, run
 from vidcolor.media.publish import published
 from vidcolor.media.write import Piece
 
 FINEST_TIMESCALE = 1_000_000
 """Ticks per second that every player of MP4 takes."""
+
+_QUICKTIME_LANGUAGES = {
+    **{"deu": "ger", "nld": "dut", "ell": "gre", "isl": "ice", "zho": "chi", "hye": "arm"},
+    **{"kat": "geo", "eus": "baq", "cym": "wel", "msa": "may", "mya": "bur", "bod": "tib"},
+    **{"fre": "fra", "cze": "ces", "rum": "ron", "slo": "slk", "swe": "sve", "sqi": "alb"},
+}
+"""The spelling of ISO 639-2 that ffmpeg's writer of QuickTime knows."""
 
 SOUND_RATE = 48_000
 """The clock of a whole film should not be coarser than its sound."""
@@ -38,16 +46,17 @@ def join(
     pieces: in the order of time, all in one folder, on the target's disk.
     start, end: seconds of the film, if the pieces are only that stretch of it; sound and subtitles
     are cut to it, and the result starts at zero.
-    Returns one warning for each stream that the container cannot hold as it is.
+    Returns a warning for everything that the result does not hold as the source does.
     Raises MediaError when the film cannot be written.
     """
     carried, warnings = carried_streams(film, muxer(target.suffix))
+    mapped = [each for each in carried if each.codec != "attach"]
+    cover = next((each.stream for each in carried if each.codec == "attach"), None)
     first = pieces[0].first_pts * film.time_base
     trial = start is not None or end is not None
     options = _target_options(film, pieces[0], target)
-    labelled = [film.video_index, *(each.stream.index for each in carried)]
-    for number, index in enumerate(labelled):
-        options[f"map_metadata:s:{number}"] = f"1:s:{index}"
+    for number, stream in enumerate([_picture(film), *(each.stream for each in mapped)]):
+        options |= _labels(stream, number, options["f"])
     if trial:
         options["copypriorss"] = 0  # no sound from before the first frame
     if end is not None:
@@ -66,14 +75,16 @@ def join(
         command = ffmpeg.output(
             picture["v:0"],
             # A map that matches nothing keeps a source of metadata alone among the inputs.
-            *([source[str(each.stream.index)] for each in carried] or [source["d:99?"]]),
+            *([source[str(each.stream.index)] for each in mapped] or [source["d:99?"]]),
             file_url(unfinished),
             **options,
-            **codec_options(carried, first=1),
+            **codec_options(mapped, first=1),
+            **(attach_options(film, cover, unfinished.parent, 1 + len(mapped)) if cover else {}),
         )
         with run(command, f"write {target}", stdin=subprocess.PIPE, cwd=folder) as process:
             process.send(_playlist(film, pieces).encode())
             process.finish()
+        warnings += losses(film, probe(unfinished), carried, target.suffix)
     return warnings
 
 
@@ -83,7 +94,6 @@ def _target_options(film: Film, piece: Piece, target: Path) -> dict[str, Any]:
         "f": muxer(target.suffix),
         "c:0": "copy",
         "map_metadata": 1,
-        "metadata:s:0": "encoder=",  # the source's own, which no longer holds
         "map_chapters": 1,
         "strict": "experimental",
         # Tags that the codec does not carry itself would be lost on the way through the piece.
@@ -101,6 +111,30 @@ def _target_options(film: Film, piece: Piece, target: Path) -> dict[str, Any]:
         if probe(piece.path).codec == "hevc":
             options["tag:0"] = "hvc1"  # without it Apple's players show nothing
     return options
+
+
+def _picture(film: Film) -> Stream:
+    return next(stream for stream in film.streams if stream.index == film.video_index)
+
+
+def _labels(stream: Stream, number: int, muxer: str) -> dict[str, Any]:
+    """Options that label a stream of the result as `stream`, which it comes from, is labelled."""
+    labels = {
+        f"map_metadata:s:{number}": f"1:s:{stream.index}",
+        # Left out, ffmpeg marks one stream of each kind as the default.
+        f"disposition:{number}": "+".join(stream.disposition) or "0",
+    }
+    metadata = []
+    if number == 0:
+        metadata.append("encoder=")  # the source's own, which no longer holds
+    if muxer in ("mp4", "mov") and stream.title:
+        metadata.append(f"handler_name={stream.title}")  # these have no other name for a track
+    if muxer == "mov" and stream.language in _QUICKTIME_LANGUAGES:
+        metadata.append(f"language={_QUICKTIME_LANGUAGES[stream.language]}")
+    for place, entry in enumerate(metadata):
+        # The same option can be given once: each entry spells the stream's number differently.
+        labels[f"metadata:s:0x{'0' * place}{number:x}"] = entry
+    return labels
 
 
 def _playlist(film: Film, pieces: Sequence[Piece]) -> str:

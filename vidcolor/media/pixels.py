@@ -25,6 +25,7 @@ class PixelFormat:
     """log2 of the luma samples per chroma sample, across and down; None without chroma."""
     rgb: bool
     """RGB, XYZ or a palette: luma has to be computed."""
+    alpha: bool
 
     @property
     def gray(self) -> bool:
@@ -44,10 +45,11 @@ def pixel_format(name: str) -> PixelFormat:
     layout = av.VideoFormat(name, 16, 16)
     depth = max(8, max(component.bits for component in layout.components))
     rgb = layout.is_rgb or name == "pal8" or name.startswith(("xyz", "bayer"))
+    alpha = any(component.is_alpha for component in layout.components)
     if rgb or len(layout.components) < 3:  # gray, perhaps with alpha
-        return PixelFormat(depth, None, rgb)
+        return PixelFormat(depth, None, rgb, alpha)
     across, down = 16 // layout.chroma_width(), 16 // layout.chroma_height()
-    return PixelFormat(depth, (across.bit_length() - 1, down.bit_length() - 1), rgb)
+    return PixelFormat(depth, (across.bit_length() - 1, down.bit_length() - 1), rgb, alpha)
 
 
 def planar_name(subsampling: tuple[int, int] | None, depth: int) -> str:

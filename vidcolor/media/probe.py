@@ -9,7 +9,7 @@ import av
 import av.error
 import av.filter
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Discard, Disposition
 from av.stream import Stream as AvStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -23,6 +23,15 @@ PACKETS_TO_TRY = 500
 
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
 _UNKNOWN_TAGS = (0, 2, 3)
+_DISPOSITIONS = [flag for flag in Disposition if flag.name not in ("non_diegetic", "multilayer")]
+"""All that the oldest ffmpeg knows too."""
+
+_LIGHT = {
+    "MASTERING_DISPLAY_METADATA": "mastering display",
+    "CONTENT_LIGHT_LEVEL": "content light level",
+    "DYNAMIC_HDR_PLUS": "HDR10+",
+    "DOVI_METADATA": "Dolby Vision",
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,11 @@ class Stream:
     language: str | None
     attached_picture: bool
     """A cover, not a film."""
+    made_anew: bool
+    """A track of chapters or of a timecode, which a muxer makes from what it is told."""
+    title: str | None
+    disposition: tuple[str, ...]
+    """What it is meant for, in ffmpeg's words: "default", "comment", "forced" ..."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +85,12 @@ class Film:
     """Matrix, primaries and transfer as tagged: code points of ITU-T H.273, None when unknown."""
     color_primaries: int | None
     color_transfer: int | None
+    light: tuple[str, ...]
+    """What it says about the display it was graded for: "mastering display" and the like."""
+    alpha: bool
+    """Whether the first frame is transparent somewhere."""
+    timecode: str | None
+    """Of its first frame, as a tape or a camera counted."""
     field_order: str | None
     """"tff" or "bff" where a frame, as it is read, holds two fields, top or bottom first."""
     video_index: int
@@ -154,6 +174,9 @@ def _describe(path: Path, container: InputContainer, deinterlace: bool) -> Film:
         color_space=color_space,
         color_primaries=_known(frame.color_primaries, tag.color_primaries),
         color_transfer=_known(frame.color_trc, tag.color_trc),
+        light=tuple(_LIGHT[each.type.name] for each in frame.side_data if each.type.name in _LIGHT),
+        alpha="alpha_mode" in video.metadata or _is_transparent(frame),
+        timecode=_timecode(container),
         field_order=None if deinterlace else _field_order(frame, time_base),
         video_index=video.index,
         streams=streams,
@@ -169,6 +192,12 @@ def _stream(stream: AvStream) -> Stream:
         codec=codec.name if codec else None,
         language=stream.language,
         attached_picture=bool(stream.disposition & Disposition.attached_pic),
+        made_anew=stream.type == "data"
+        and (stream.discard == Discard.all or "timecode" in stream.metadata),
+        title=stream.metadata.get("title"),
+        disposition=tuple(
+            flag.name for flag in _DISPOSITIONS if flag.name and stream.disposition & flag
+        ),
     )
 
 
@@ -204,6 +233,21 @@ def _duration(container: InputContainer, video: VideoStream) -> float | None:
     if video.duration and video.time_base:
         return float(video.duration * video.time_base)
     return container.duration / 1_000_000 if container.duration else None
+
+
+def _is_transparent(frame: VideoFrame) -> bool:
+    if not pixel_format(frame.format.name).alpha:
+        return False
+    return bool(frame.to_ndarray(format="rgba")[..., 3].min() < 255)
+
+
+def _timecode(container: InputContainer) -> str | None:
+    """From the container or one of its streams; Matroska spells it in capitals."""
+    for metadata in (container.metadata, *(stream.metadata for stream in container.streams)):
+        for name, value in metadata.items():
+            if name.lower() == "timecode":
+                return value
+    return None
 
 
 def _full_range(frame: VideoFrame, video: VideoStream) -> bool:
