@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -318,15 +319,15 @@ def frame(pts: int, cut_score: float = 0.0) -> LumaFrame:
 def test_a_piece_ends_at_a_cut_or_when_it_is_long_enough():
     settings = PieceSettings(seconds=10, cut_from=0.8)
     frames = [frame(pts, 50 if pts in (3, 18, 19, 27) else 1) for pts in range(40)]
-    numbers = [number for number, _ in in_pieces(frames, 1, settings, 0)]
+    numbers = [number for number, _ in in_pieces(frames, Fraction(1), settings, 0)]
     assert [numbers.index(number) for number in range(5)] == [0, 10, 18, 27, 37]
-    later = [number for number, _ in in_pieces(frames[18:], 1, settings, 2)]
+    later = [number for number, _ in in_pieces(frames[18:], Fraction(1), settings, 2)]
     assert later == numbers[18:]
 
 
 def test_a_piece_never_ends_between_frames_that_are_out_of_order():
     frames = [frame(pts) for pts in (0, 1, 5, 2, 3, 5, 6)]
-    numbers = [number for number, _ in in_pieces(frames, 1, PieceSettings(seconds=2), 0)]
+    numbers = [number for number, _ in in_pieces(frames, Fraction(1), PieceSettings(seconds=2), 0)]
     assert numbers == [0, 0, 1, 1, 1, 1, 1]
 
 

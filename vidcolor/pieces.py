@@ -31,6 +31,9 @@ from vidcolor.media.write import Piece
 
 LOCK = "lock"
 
+PATIENCE = 1.0
+"""Seconds to wait for the lock, which `is_running` and `sweep` hold for a moment too."""
+
 TAIL = 8
 """Frames before a boundary that are read again; a cut score needs the two before its frame."""
 
@@ -233,7 +236,7 @@ def _published(folder: Path, manifest: Manifest) -> bool:
 def _locked(target: Path) -> Iterator[Path]:
     """Make the work folder and lock it. The lock of a run that was killed is free."""
     folder = piece_folder(target)
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=PATIENCE)
     try:
         while not lock.is_locked:
             folder.mkdir(exist_ok=True)
