@@ -75,12 +75,12 @@ class Evaluation:
 
     settings: EvaluateSettings = EvaluateSettings()
     networks: Networks = Networks()
-    clips: dict[str, Rows] = field(default_factory=dict)
+    clips: dict[str, Rows] = field(default_factory=dict, init=False)
     """The figures of each film; photos are one piece of material together."""
-    curves: dict[str, dict[str, list[Instant]]] = field(default_factory=dict)
+    curves: dict[str, dict[str, list[Instant]]] = field(default_factory=dict, init=False)
     """By film and row, what a plot shows."""
-    _photos: dict[str, Score] = field(default_factory=dict)
-    _features: dict[str, Gaussian] = field(default_factory=dict)
+    _photos: dict[str, Score] = field(default_factory=dict, init=False)
+    _features: dict[str, Gaussian] = field(default_factory=dict, init=False)
 
     def film(
         self,

@@ -58,13 +58,13 @@ class Score:
 
     lpips: Callable[[NDArray, NDArray], float] | None = None
     fps: float | None = None
-    frames: int = 0
-    curve: list[Instant] = field(default_factory=list)
+    frames: int = field(default=0, init=False)
+    curve: list[Instant] = field(default_factory=list, init=False)
     """Three numbers for each frame; the only thing that grows with a film."""
-    _sums: dict[str, float] = field(default_factory=dict)
-    _counts: dict[str, int] = field(default_factory=dict)
-    _consistency: Consistency = field(default_factory=Consistency)
-    _previous: tuple[float, Picture] | None = None
+    _sums: dict[str, float] = field(default_factory=dict, init=False)
+    _counts: dict[str, int] = field(default_factory=dict, init=False)
+    _consistency: Consistency = field(default_factory=Consistency, init=False)
+    _previous: tuple[float, Picture] | None = field(default=None, init=False)
 
     def add(self, ours: Picture, real: Picture) -> None:
         """The next frame, or photo, beside the original."""
