@@ -103,12 +103,12 @@ def evaluate(results: tuple[Path, ...], **options) -> None:
         measure(results, options, films, photos)
     else:
         measure_model(options, films, photos)
-    show(films, photos)
+    figures = document(films, photos)
+    show(figures)
     if options["plots"]:
         write_plots(films, options["plots"])
     if options["json_file"]:
-        text = json.dumps(document(films, photos), indent=2, allow_nan=False)
-        write_json(options["json_file"], text)
+        write_json(options["json_file"], json.dumps(figures, indent=2, allow_nan=False))
 
 
 def check(results: tuple[Path, ...], options: dict) -> None:

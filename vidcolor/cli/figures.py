@@ -1,16 +1,12 @@
 """Figures of `vidcolor evaluate` as tables."""
 
-import math
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
-if TYPE_CHECKING:
-    from vidcolor.evaluate.report import Evaluation, Rows
 
 EACH_FRAME = {
     "psnr_rgb": ("PSNR RGB", ".2f"),
@@ -32,37 +28,38 @@ OVER_TIME = {
 """Figures of `vidcolor.evaluate.score.Figures`: what stands above them, and how they are shown."""
 
 
-def show(films: "Evaluation", photos: "Evaluation") -> None:
-    """Print the tables."""
+def show(document: dict[str, Any]) -> None:
+    """Print the tables of what `vidcolor.evaluate.report.document` returns."""
     console = Console()
-    for line in films.networks.missing:
+    for line in document["left_out"]:
         click.echo(line, err=True)
-    if rows := photos.rows():
-        console.print(table(f"{photos.frames} photos", rows, EACH_FRAME))
-    if rows := films.rows():
-        console.print(table(f"{len(films.clips)} films, each frame", rows, EACH_FRAME))
-        console.print(table(f"{len(films.clips)} films, over time", rows, OVER_TIME))
+    if rows := document["photos"]:
+        console.print(table(f"{document['photo_count']} photos", rows, EACH_FRAME))
+    if rows := document["films"]:
+        films = f"{len(document['clips'])} films"
+        console.print(table(f"{films}, each frame", rows, EACH_FRAME))
+        console.print(table(f"{films}, over time", rows, OVER_TIME))
 
 
-def table(title: str, rows: "Rows", columns: dict[str, tuple[str, str]]) -> Table:
+def table(
+    title: str, rows: dict[str, dict[str, float | None]], columns: dict[str, tuple[str, str]]
+) -> Table:
     """One line for each row; figures that no row has are left out."""
     result = Table(box=SIMPLE, title=title, title_justify="left")
     result.add_column("")
     shown = {
-        name: column
-        for name, column in columns.items()
-        if any(getattr(figures, name) is not None for figures in rows.values())
+        figure: column
+        for figure, column in columns.items()
+        if any(row[figure] is not None for row in rows.values())
     }
     for heading, _ in shown.values():
         result.add_column(heading, justify="right")
-    for name, figures in rows.items():
-        cells = (cell(getattr(figures, figure), how) for figure, (_, how) in shown.items())
+    for name, row in rows.items():
+        cells = (cell(row[figure], how) for figure, (_, how) in shown.items())
         result.add_row(Text(name), *cells)
     return result
 
 
 def cell(value: float | None, how: str) -> str:
     """A figure as text; nothing where there is none."""
-    if value is None:
-        return ""
-    return format(value, how) if math.isfinite(value) else "equal"
+    return "" if value is None else format(value, how)
