@@ -3,7 +3,7 @@
 import errno
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -23,6 +23,7 @@ from vidcolor.manifest import Manifest, identity, plain
 from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.join import join
+from vidcolor.media.merge import chroma_size
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.process import EndedEarly
 from vidcolor.media.publish import work_folder
@@ -30,6 +31,8 @@ from vidcolor.media.read import LumaFrame, read_luma
 from vidcolor.media.target import check_target
 from vidcolor.media.write import write_piece
 from vidcolor.pieces import TAIL, PieceSettings, PieceStore, in_pieces, open_pieces, tail_of
+from vidcolor.steady import Memory, SmallFrame, SmoothSettings, Steadier
+from vidcolor.upsample import upsample
 
 
 class ColoredFrame(NamedTuple):
@@ -41,6 +44,8 @@ class ColoredFrame(NamedTuple):
     """As it was read."""
     chroma: np.ndarray
     """(2, h, w) float32 BT.601 chroma in [-0.5, 0.5]."""
+    memory: Memory | None = None
+    """What smoothing needs to go on after this frame in another run."""
 
 
 class EncodedFrame(NamedTuple):
@@ -50,8 +55,8 @@ class EncodedFrame(NamedTuple):
     luma: LumaFrame
     chroma: np.ndarray
     """(2, h, w) uint8 code values of Cb and Cr."""
-    memory: Mapping[str, np.ndarray]
-    """What the stages before need to go on after this frame in another run."""
+    memory: Memory | None
+    """As of the coloured frame."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class Work:
     film: Film
     colorizer: Colorizer
     encode: EncodeSettings
+    """Made complete."""
+    smooth: SmoothSettings
     pieces: PieceSettings
     start: float | None
     end: float | None
@@ -89,6 +96,13 @@ class Work:
         film = self.film
         return self.colorizer.luma_size(float(film.width * film.sample_aspect), film.height)
 
+    @property
+    def guide(self) -> tuple[int, int] | None:
+        """(width, height) of the luma along whose edges chroma is enlarged, if it is."""
+        if self.colorizer.settings.edges == "bilinear":
+            return None
+        return chroma_size(self.film, self.encode)
+
 
 def colorize_film(
     source: Path,
@@ -99,6 +113,7 @@ def colorize_film(
     start: float | None = None,
     end: float | None = None,
     deinterlace: bool = False,
+    smooth: SmoothSettings | None = None,
     pieces: PieceSettings | None = None,
     fresh: bool = False,
     on_frame: Callable[[int, int | None], None] = lambda done, total: None,
@@ -123,6 +138,7 @@ def colorize_film(
         film=film,
         colorizer=colorizer,
         encode=encode,
+        smooth=smooth or SmoothSettings(),
         pieces=pieces or PieceSettings(),
         start=start,
         end=end,
@@ -183,22 +199,24 @@ def make_piece(
             last.append(frame.luma)
             memory = frame.memory
             on_frame(done + writer.frames)
-    store.keep(writer.piece, last, memory)
+    store.keep(writer.piece, last, memory._asdict() if memory else {})
 
 
 def encoded_frames(
     work: Work, store: PieceStore, warn: Callable[[str], object]
 ) -> Generator[EncodedFrame, None, None]:
-    """All frames after those that `store` has: read, coloured and in code values.
+    """All frames after those that `store` has: read, coloured, steadied and in code values.
 
-    Three threads abreast; the last of them is the caller's own.
+    Four threads abreast; the last of them is the caller's own.
     """
     settings = work.pieces if store.manifest.seekable else None
+    memory = Memory(**store.memory) if store.memory else None
     with read_on(work, store, warn) as frames:
         numbered = in_pieces(frames, work.film.time_base, settings, len(store.pieces))
         batches = ahead(in_batches(numbered, work.colorizer))
-        with closing(ahead(color_batches(batches, work.colorizer))) as colored:
-            yield from in_codes(chain.from_iterable(colored), work.film)
+        colored = ahead(color_batches(batches, work.colorizer))
+        with closing(ahead(steadied(colored, work.smooth, memory))) as steady:
+            yield from in_codes(steady, work)
 
 
 @contextmanager
@@ -211,7 +229,7 @@ def read_on(
     read then; where that differs, it decodes the film from its beginning instead.
     """
     film, tail = work.film, store.tail
-    read = partial(read_luma, film, work.size, end=work.end, warn=warn)
+    read = partial(read_luma, film, work.size, end=work.end, guide=work.guide, warn=warn)
     with ExitStack() as stack:
         if tail and store.manifest.seekable:
             frames = stack.enter_context(read(start=since_start(film, tail[0][0])))
@@ -259,12 +277,35 @@ def color_batches(
             yield [ColoredFrame(piece, *pair) for pair in zip(batch, chroma, strict=True)]
 
 
-def in_codes(frames: Iterable[ColoredFrame], film: Film) -> Iterator[EncodedFrame]:
-    """Chroma to the code values of the film's own matrix and range."""
-    for piece, luma, chroma in frames:
-        own = color.between_matrices(torch.from_numpy(chroma)[None], film.matrix)
-        codes = color.to_codes(own, film.full_range)[0].numpy()
-        yield EncodedFrame(piece, luma, codes, memory={})
+def steadied(
+    batches: Generator[list[ColoredFrame], None, None],
+    settings: SmoothSettings,
+    memory: Memory | None,
+) -> Iterator[ColoredFrame]:
+    """The same frames with colours that do not flicker; some frames behind."""
+    waiting: deque[ColoredFrame] = deque()
+
+    def small(frame: ColoredFrame) -> SmallFrame:
+        waiting.append(frame)
+        luma = frame.luma
+        return SmallFrame(luma.pts, luma.pixels, frame.chroma, luma.cut_score)
+
+    with closing(batches):
+        frames = map(small, chain.from_iterable(batches))
+        for steady in Steadier(settings, memory).run(frames):
+            yield waiting.popleft()._replace(chroma=steady.chroma, memory=steady.memory)
+
+
+def in_codes(frames: Iterable[ColoredFrame], work: Work) -> Iterator[EncodedFrame]:
+    """Chroma to code values of the film's own matrix and range, at full size if guided."""
+    film, device = work.film, work.colorizer.device
+    for piece, luma, chroma, memory in frames:
+        own = torch.from_numpy(chroma)[None].to(device)
+        if luma.guide is not None:
+            guide = torch.from_numpy(luma.guide)[None, None].to(device)
+            own = upsample(own, guide)
+        codes = color.to_codes(color.between_matrices(own, film.matrix), film.full_range)
+        yield EncodedFrame(piece, luma, codes[0].cpu().numpy(), memory)
 
 
 def since_start(film: Film, pts: int) -> float:
@@ -296,7 +337,8 @@ def settings_of(work: Work) -> dict[str, Any]:
             "precision": str(colorizer.dtype),
             **asdict(work.encode),
             "deinterlace": work.film.deinterlace,
-            "piece length": work.pieces.seconds,
+            **asdict(work.smooth),
+            "piece length": asdict(work.pieces),
         }
     )
 
