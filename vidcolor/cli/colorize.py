@@ -22,7 +22,9 @@ from vidcolor.cli.options import (
     Timecode,
     deinterlace_option,
     device_option,
+    edges_option,
     known_model,
+    smooth_option,
     weights_dir_option,
 )
 from vidcolor.cli.progress import Reporter
@@ -30,6 +32,7 @@ from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.probe import probe
 from vidcolor.pieces import PieceSettings, is_running, kept, piece_folder
 from vidcolor.render import PRECISIONS, RENDER_FACTORS, RenderSettings
+from vidcolor.steady.settings import SmoothSettings
 from vidcolor.weights.catalog import MODELS, VIDEO
 
 if TYPE_CHECKING:
@@ -96,6 +99,8 @@ BETTER = (
 @click.option("--crf", type=click.IntRange(0, 255), help="Quality; lower is better and larger.")
 @click.option("--preset", help="The encoder's word for how long it may take.")
 @click.option("--pix-fmt", help="ffmpeg's pixel format. Default: 4:2:0 in the source's depth.")
+@smooth_option
+@edges_option
 @deinterlace_option
 @device_option
 @click.option(
@@ -153,12 +158,20 @@ class Session:
         self.render = RenderSettings(
             **{
                 name: options[name]
-                for name in ("render_factor", "precision", "batch_size", "saturation", "hue")
+                for name in (
+                    "render_factor",
+                    "precision",
+                    "batch_size",
+                    "saturation",
+                    "hue",
+                    "edges",
+                )
             }
         )
         self.encode = EncodeSettings(
             **{name: options[name] for name in ("codec", "crf", "preset", "pix_fmt", "compare")}
         )
+        self.smooth = SmoothSettings(strength=options["smooth"])
         self.pieces = PieceSettings(seconds=options["piece_seconds"])
         self.console = Console(stderr=True)
         self.job: Job | None = None
@@ -225,6 +238,7 @@ class Session:
                 start=self.options["start"],
                 end=self.options["end"],
                 deinterlace=self.options["deinterlace"],
+                smooth=self.smooth,
                 pieces=self.pieces,
                 fresh=self.options["fresh"],
                 on_frame=progress.on_frame,

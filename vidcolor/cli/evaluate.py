@@ -12,10 +12,10 @@ from rich.console import Console
 
 from vidcolor.batch import STILLS
 from vidcolor.cli.figures import show
-from vidcolor.cli.options import device_option, known_model, weights_dir_option
+from vidcolor.cli.options import device_option, edges_option, known_model, weights_dir_option
 from vidcolor.cli.progress import Reporter
 from vidcolor.errors import MediaError
-from vidcolor.render import EDGES, RENDER_FACTORS, RenderSettings
+from vidcolor.render import RENDER_FACTORS, RenderSettings
 
 if TYPE_CHECKING:
     from vidcolor.evaluate.coloring import Way
@@ -40,13 +40,7 @@ if TYPE_CHECKING:
     type=click.IntRange(RENDER_FACTORS.start, RENDER_FACTORS.stop - 1),
     help="Default: the model's own.",
 )
-@click.option(
-    "--edges",
-    type=click.Choice(EDGES),
-    default=RenderSettings.edges,
-    show_default=True,
-    help="As for `vidcolor colorize`.",
-)
+@edges_option
 @click.option(
     "--limit",
     type=click.IntRange(min=1),

@@ -6,6 +6,8 @@ from pathlib import Path
 import click
 
 from vidcolor.errors import WeightsError
+from vidcolor.render import EDGES, RenderSettings
+from vidcolor.steady.settings import STRENGTHS, SmoothSettings
 from vidcolor.weights.catalog import lookup
 
 
@@ -75,4 +77,20 @@ deinterlace_option = click.option(
     "--deinterlace",
     is_flag=True,
     help="Make one picture of the two fields of interlaced frames. Default: keep the fields.",
+)
+
+smooth_option = click.option(
+    "--smooth",
+    type=click.Choice(STRENGTHS),
+    default=SmoothSettings.strength,
+    show_default=True,
+    help="How much a film's colours are steadied over time.",
+)
+
+edges_option = click.option(
+    "--edges",
+    type=click.Choice(EDGES),
+    default=RenderSettings.edges,
+    show_default=True,
+    help="Guided: colours end where the picture has an edge. Bilinear: as DeOldify does.",
 )
