@@ -4,6 +4,7 @@ python benchmarks/kills.py [KILLS] [SEED]
 """
 
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -76,7 +77,7 @@ def main() -> None:
         assert start(source, folder / "whole.mp4").wait() == 0
         whole = time.monotonic() - begun
         expected = decoded(folder / "whole.mp4")
-        while kills or not target.exists():
+        while kills or not rounds:
             before = kept(target)
             process = start(source, target)
             if kills:
@@ -95,6 +96,8 @@ def main() -> None:
                 left += len(list(folder.glob(".vidcolor-*")))
                 if kills:
                     target.unlink()
+            elif process.returncode != -signal.SIGKILL:
+                sys.exit(f"a run failed by itself with {process.returncode}")
     for what, number in tally.most_common():
         print(f"killed {what}: {number}")
     print(f"films finished: {rounds}; unlike the undisturbed one: {unlike}; folders left: {left}")
