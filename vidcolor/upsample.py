@@ -1,11 +1,13 @@
 """Small chroma to full size, along the edges of full-size luma: tensors in, tensors out."""
 
+from collections.abc import Sequence
+
 import cv2
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-FLAT = 0.004
+FLAT = 0.003
 """Variance of luma in [0, 1] at which chroma follows luma half as much as it could.
 
 Chosen on colour clips (benchmarks/edges.py): less lets grain and texture into the colours, more
@@ -13,28 +15,35 @@ lets the colours bleed.
 """
 
 
+_OPENCV = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
+
+
 def upsample(chroma: Tensor, guide: Tensor) -> Tensor:
     """Enlarge chroma so that its edges lie where those of luma do.
 
     chroma: (B, 2, h', w') float32 of any size; guide: (B, 1, h, w) uint8, the luma of the same
-    pictures, full range -> (B, 2, h, w) float32, which may overshoot the range of `chroma` a
-    little. On a CPU or a GPU; both tensors on one device.
+    pictures, full range -> (B, 2, h, w) float32, within the range of `chroma`. On a CPU or a GPU;
+    both tensors on one device.
 
     Where luma and chroma change together, the finer luma says where exactly. How they do is a
     straight line for each neighbourhood, found at the small size as in the fast guided filter (He
     and Sun, 2015, https://arxiv.org/abs/1505.00996). That filter keeps what lies on the line alone;
     here the line's slope is only used for the detail that the small chroma cannot have, and all
-    of the chroma itself is kept: colours that luma knows nothing of neither fade nor leak.
+    of the chroma itself is kept: colours that luma knows nothing of neither fade nor leak. No
+    colour leaves the range of its small neighbours, else titles, scratches and the far sides of
+    edges would take colours that are nowhere in the picture.
     """
-    height, width = guide.shape[-2:]
-    small = min(height, chroma.shape[-2]), min(width, chroma.shape[-1])
-    chroma = _reduced(chroma, small)
+    size = guide.shape[-2:]
+    small = min(size[0], chroma.shape[-2]), min(size[1], chroma.shape[-1])
+    chroma = _resized(chroma, small, "area")
     luma = guide.float() / 255
-    coarse = _reduced(luma, small)
+    coarse = _resized(luma, small, "area")
     slope = _slope(coarse, chroma)
-    fine = _enlarged(torch.cat([slope, chroma - slope * coarse], dim=1), (height, width))
-    slope, offset = fine.chunk(2, dim=1)
-    return slope.mul_(luma).add_(offset)
+    line = _resized(torch.cat([slope, chroma - slope * coarse], dim=1), size, "bicubic")
+    limits = _resized(torch.cat(_range(chroma), dim=1), size, "bilinear")
+    slope, offset = line.chunk(2, dim=1)
+    low, high = limits.chunk(2, dim=1)
+    return slope.mul_(luma).add_(offset).clamp_(low, high)
 
 
 def _slope(luma: Tensor, chroma: Tensor) -> Tensor:
@@ -52,30 +61,21 @@ def _mean(planes: Tensor) -> Tensor:
     return (x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]) / 9
 
 
-# On a CPU, OpenCV is ten times as fast as torch.
+def _range(planes: Tensor) -> tuple[Tensor, Tensor]:
+    """The least and the greatest of each pixel and its eight neighbours."""
+    return -F.max_pool2d(-planes, 3, 1, 1), F.max_pool2d(planes, 3, 1, 1)
 
 
-def _reduced(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, C, H, W) -> (B, C, *size), each pixel the mean of the area that it covers."""
-    if planes.shape[-2:] == size:
+def _resized(planes: Tensor, size: Sequence[int], how: str) -> Tensor:
+    """(B, C, H, W) -> (B, C, *size), one of _OPENCV's ways."""
+    height, width = size
+    if planes.shape[-2:] == (height, width):
         return planes
     if planes.device.type != "cpu":
-        return F.interpolate(planes, size, mode="area")
-    return _resized(planes, size, cv2.INTER_AREA)
-
-
-def _enlarged(planes: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, C, H, W) -> (B, C, *size), bicubic."""
-    if planes.shape[-2:] == size:
-        return planes
-    if planes.device.type != "cpu":
-        return F.interpolate(planes, size, mode="bicubic")
-    return _resized(planes, size, cv2.INTER_CUBIC)
-
-
-def _resized(planes: Tensor, size: tuple[int, int], how: int) -> Tensor:
-    resized = torch.empty(*planes.shape[:2], *size)
+        return F.interpolate(planes, (height, width), mode=how)
+    # Here OpenCV is ten times as fast as torch.
+    resized = torch.empty(*planes.shape[:2], height, width)
     sources = planes.contiguous().flatten(0, 1).numpy()
     for source, target in zip(sources, resized.flatten(0, 1).numpy(), strict=True):
-        cv2.resize(source, size[::-1], target, interpolation=how)
+        cv2.resize(source, (width, height), target, interpolation=_OPENCV[how])
     return resized
