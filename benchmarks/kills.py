@@ -17,7 +17,7 @@ from speed import ffmpeg
 from vidcolor.media.binary import find_ffmpeg
 from vidcolor.pieces import kept
 
-SECONDS = 120
+SECONDS = 60
 PIECE = 2.0
 
 
@@ -69,6 +69,7 @@ def main() -> None:
     chance = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
     tally: Counter[str] = Counter()
     rounds = unlike = left = 0
+    done = False
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, target = folder / "film.mp4", folder / "killed.mp4"
@@ -77,7 +78,7 @@ def main() -> None:
         assert start(source, folder / "whole.mp4").wait() == 0
         whole = time.monotonic() - begun
         expected = decoded(folder / "whole.mp4")
-        while kills or not rounds:
+        while kills or not done:
             before = kept(target)
             process = start(source, target)
             if kills:
@@ -90,7 +91,8 @@ def main() -> None:
                     process.wait()
                     finished = target.exists()
                     tally[moment(target, before.frames if before else 0, finished)] += 1
-            if process.wait() == 0:
+            done = process.wait() == 0
+            if done:
                 rounds += 1
                 unlike += decoded(target) != expected
                 left += len(list(folder.glob(".vidcolor-*")))
