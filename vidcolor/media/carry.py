@@ -72,6 +72,31 @@ def carried_streams(film: Film, muxer: str) -> tuple[list[Carried], list[str]]:
     return [way for way in ways if way is not None], warnings
 
 
+def readable_streams(
+    film: Film, muxer: str, carried: Sequence[Carried]
+) -> tuple[list[Carried], list[str]]:
+    """What of `carried` can be had from a damaged film, read to its end, and what becomes of it.
+
+    Sound with damaged packets often cannot be copied; its decoder goes on after them.
+    """
+    readable, warnings = [], []
+    for each in carried:
+        if each.codec == "attach" or _writes(film, muxer, [each]):
+            readable.append(each)
+            continue
+        codecs = _SOUND[muxer] if each.stream.kind == "audio" else ()
+        ways = (Carried(each.stream, codec) for codec in codecs)
+        way = next((way for way in ways if _writes(film, muxer, [way])), None)
+        happened = f"turned into {way.codec}, with gaps" if way else "left out"
+        warnings.append(
+            f"{each.stream.kind} stream {each.stream.index} ({each.stream.codec}) is damaged and "
+            f"was {happened}"
+        )
+        if way:
+            readable.append(way)
+    return readable, warnings
+
+
 def _way_in(film: Film, muxer: str, stream: Stream) -> Carried | None:
     """How a container can hold a stream; None if it cannot."""
     codecs: tuple[str, ...] = ("copy",)

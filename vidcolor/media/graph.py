@@ -33,7 +33,8 @@ def source(film: Film, *, start: float | None = None, shift_to_zero: Fraction | 
     return ffmpeg.input(
         file_url(film.path),
         **reading(film.container),
-        reinit_filter=0,  # a change of size is left to the scale filter; the graph goes on
+        # A change of size is left to the scale filter; the graph goes on.
+        **{"reinit_filter:v": 0},
         **seek,
     )
 

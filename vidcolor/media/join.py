@@ -8,8 +8,15 @@ from typing import Any
 
 import ffmpeg
 
+from vidcolor.errors import MediaError
 from vidcolor.media import graph
-from vidcolor.media.carry import attach_options, carried_streams, codec_options
+from vidcolor.media.carry import (
+    Carried,
+    attach_options,
+    carried_streams,
+    codec_options,
+    readable_streams,
+)
 from vidcolor.media.containers import muxer
 from vidcolor.media.losses import losses
 from vidcolor.media.merge import color_tags
@@ -50,11 +57,36 @@ def join(
     Raises MediaError when the film cannot be written.
     """
     carried, warnings = carried_streams(film, muxer(target.suffix))
+    with published(target, pieces[0].path.absolute().parent) as unfinished:
+        doing = f"write {target}"
+        try:
+            _write(film, pieces, unfinished, carried, doing, start=start, end=end)
+        except MediaError:
+            readable, damage = readable_streams(film, muxer(target.suffix), carried)
+            if readable == carried:
+                raise
+            carried, warnings = readable, warnings + damage
+            _write(film, pieces, unfinished, carried, doing, start=start, end=end)
+        warnings += losses(film, probe(unfinished), carried, target.suffix)
+    return warnings
+
+
+def _write(
+    film: Film,
+    pieces: Sequence[Piece],
+    unfinished: Path,
+    carried: Sequence[Carried],
+    doing: str,
+    *,
+    start: float | None,
+    end: float | None,
+) -> None:
+    """Write the pieces and these streams of the source to `unfinished`."""
     mapped = [each for each in carried if each.codec != "attach"]
     cover = next((each.stream for each in carried if each.codec == "attach"), None)
     first = pieces[0].first_pts * film.time_base
     trial = start is not None or end is not None
-    options = _target_options(film, pieces[0], target)
+    options = _target_options(film, pieces[0], unfinished)
     for number, stream in enumerate([_picture(film), *(each.stream for each in mapped)]):
         options |= _labels(stream, number, options["f"])
     if trial:
@@ -70,22 +102,19 @@ def join(
         itsoffset=_seconds(Fraction(0) if trial else first),
     )
     source = graph.source(film, shift_to_zero=first if trial else None)
+    command = ffmpeg.output(
+        picture["v:0"],
+        # A map that matches nothing keeps a source of metadata alone among the inputs.
+        *([source[str(each.stream.index)] for each in mapped] or [source["d:99?"]]),
+        file_url(unfinished),
+        **options,
+        **codec_options(mapped, first=1),
+        **(attach_options(film, cover, unfinished.parent, 1 + len(mapped)) if cover else {}),
+    )
     folder = pieces[0].path.absolute().parent
-    with published(target, folder) as unfinished:
-        command = ffmpeg.output(
-            picture["v:0"],
-            # A map that matches nothing keeps a source of metadata alone among the inputs.
-            *([source[str(each.stream.index)] for each in mapped] or [source["d:99?"]]),
-            file_url(unfinished),
-            **options,
-            **codec_options(mapped, first=1),
-            **(attach_options(film, cover, unfinished.parent, 1 + len(mapped)) if cover else {}),
-        )
-        with run(command, f"write {target}", stdin=subprocess.PIPE, cwd=folder) as process:
-            process.send(_playlist(film, pieces).encode())
-            process.finish()
-        warnings += losses(film, probe(unfinished), carried, target.suffix)
-    return warnings
+    with run(command, doing, stdin=subprocess.PIPE, cwd=folder) as process:
+        process.send(_playlist(film, pieces).encode())
+        process.finish()
 
 
 def _target_options(film: Film, piece: Piece, target: Path) -> dict[str, Any]:
