@@ -23,9 +23,9 @@ class SmoothSettings:
     @property
     def ahead(self) -> int:
         """How many of the following frames have a say in a frame's colour."""
-        return {"off": 0, "normal": 5, "strong": 10}[self.strength]
+        return {"off": 0, "normal": 4, "strong": 8}[self.strength]
 
     @property
     def age(self) -> int:
         """How many frames the past counts for, at most, against the one that is new."""
-        return {"off": 0, "normal": 16, "strong": 60}[self.strength]
+        return {"off": 0, "normal": 10, "strong": 50}[self.strength]

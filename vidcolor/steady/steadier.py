@@ -207,9 +207,20 @@ def _mean(sums: NDArray) -> NDArray:
 
 
 def _gain(before: NDArray, after: NDArray) -> float:
-    """By what the chroma's root mean square has to grow to be what it was, within bounds."""
-    lost = math.sqrt(float((before**2).mean()) / max(float((after**2).mean()), 1e-12))
-    return min(max(lost, 1), LARGEST_GAIN)
+    """By what the chroma has to grow to be as colourful as it was, within bounds."""
+    return min(max(_colorfulness(before) / max(_colorfulness(after), 1e-6), 1), LARGEST_GAIN)
+
+
+def _colorfulness(chroma: NDArray) -> float:
+    """How far the colours spread and how far their mean is from gray, added up.
+
+    After Hasler and Suesstrunk 2003, who give the mean less weight; with it whole, neither spread
+    nor mean is far from what it was.
+    """
+    mean = chroma.mean((1, 2))
+    square = float((chroma**2).sum(0).mean())
+    length = float(mean @ mean)
+    return math.sqrt(max(square - length, 0)) + math.sqrt(length)
 
 
 def _grid(luma: NDArray) -> tuple[int, int]:
