@@ -1,5 +1,11 @@
-"""Training: recipes, photos, and a run of a few steps that is stopped and resumed."""
+"""Training: recipes, photos, and whole runs of a few steps that are stopped, killed and resumed."""
 
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -8,92 +14,163 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from safetensors.torch import load_file
 
 from vidcolor.cli import vidcolor as command
 from vidcolor.errors import RecipeError
+from vidcolor.nogan import train
+from vidcolor.nogan.augment import augment
+from vidcolor.nogan.inflection import best_of, has_turned
+from vidcolor.nogan.machine import Machine
 from vidcolor.nogan.palette import Palette
-from vidcolor.nogan.photos import Crops, load_photos
-from vidcolor.nogan.pretrain import pretrain
-from vidcolor.nogan.recipe import Recipe, read_recipe
+from vidcolor.nogan.photos import Batches, load_photos
+from vidcolor.nogan.recipe import Augment, Critic, Images, read_recipe
+from vidcolor.nogan.run import Run
 from vidcolor.nogan.wear import wear
 from vidcolor.weights.checkpoint import load_generator
 
-TINY = {"batch_size": 2, "crop": 64, "warmup_steps": 1}
+TRAINING = Path(__file__).parents[1] / "training"
+TINY = TRAINING / "tiny.toml"
+CPU = Machine(device=torch.device("cpu"), dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
 def photo_folder(tmp_path_factory):
-    """Six colourful photos of 96x72, a gray one and a broken one."""
+    """Ten colourful photos of 96x72, a gray one, a small one and a broken one."""
     folder = tmp_path_factory.mktemp("photos")
     random = np.random.default_rng(0)
-    for number in range(6):
+    for number in range(10):
         pixels = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((96, 72)).save(folder / f"{number}.png")
+    Image.fromarray(pixels).save(folder / "small.webp", lossless=True)
     Image.linear_gradient("L").resize((96, 72)).save(folder / "gray.jpg")
     (folder / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
     (folder / "notes.txt").write_text("not looked at")
     return folder
 
 
-def test_the_recipe_that_comes_along_is_the_default():
-    assert read_recipe(Path(__file__).parents[1] / "training" / "lite.toml") == Recipe()
+@pytest.fixture(scope="module")
+def photos(photo_folder):
+    return load_photos([photo_folder], smallest=32)
+
+
+@pytest.fixture(scope="module")
+def finished(photo_folder, tmp_path_factory):
+    """The folder of a whole run of tiny.toml, made by the command."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    result = CliRunner().invoke(command, arguments(photo_folder, out))
+    assert result.exit_code == 0, result.stderr
+    assert "left out: 1 gray, 1 broken, 1 smaller" in " ".join(result.stderr.split())
+    return out
+
+
+def arguments(photo_folder: Path, out: Path, *more: str) -> list[str]:
+    where = ["--data", str(photo_folder), "--out", str(out)]
+    return ["train", str(TINY), *where, "--device", "cpu", "--precision", "fp32", *more]
+
+
+@pytest.mark.parametrize("name", ["tiny", "lite", "artistic", "stable", "video"])
+def test_recipes_that_come_along_are_right(name):
+    recipe = read_recipe(TRAINING / f"{name}.toml")
+    assert recipe.gan is not None and recipe.gan.threshold >= 0.65
+    kinds = [phase.kind for phase in train.phases(recipe)]
+    assert list(dict.fromkeys(kinds)) == ["pretrain", "images", "critic", "gan"]
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("old", "new", "words"),
     [
-        ("stepz = 5", "unknown key 'stepz'"),
-        ("steps = 0", "steps = 0 is not in 1 .. "),
-        ("crop = 100", "not a multiple of 32"),
-        ("steps = 'many'", "steps must be a number"),
-        ("steps = ", "not a TOML file"),
+        ("cycles = 2", "cycels = 2", "unknown key 'cycels'; known are generator, seed, cycles"),
+        ("cycles = 2", "cycles = -1", r"cycles = -1 is not in 0 \.\. 100"),
+        ("threshold = 5.0", "threshold = 50", r"gan\.threshold = 50 is not in 0 \.\. 10"),
+        ("steps = 3", "steps = 'many'", r"pretrain\[0\]\.steps must be a whole number"),
+        ('"lite"', '"light"', "generator.architecture = 'light' is none of 'lite', 'deep'"),
+        ("size = 64", "size = 100", "size = 100 is not a multiple of 32"),
+        ("[images]\nsize = 64", "[images]", "images.size is missing"),
+        ("cycles = 2", "cycles = ", "not a TOML file"),
     ],
 )
-def test_a_recipe_that_is_wrong(tmp_path, text, words):
+def test_a_recipe_that_is_wrong(tmp_path, old, new, words):
     path = tmp_path / "recipe.toml"
-    path.write_text(text)
+    path.write_text(TINY.read_text().replace(old, new, 1))
     with pytest.raises(RecipeError, match=words) as error:
         read_recipe(path)
     assert str(path) in str(error.value)
 
 
-def test_photos_from_folders_and_zips(photo_folder, tmp_path):
-    archive = tmp_path / "photos.zip"
-    with zipfile.ZipFile(archive, "w") as file:
+def test_photos_from_folders_zips_and_tars(photo_folder, tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as file:
         for path in photo_folder.iterdir():
             file.write(path, f"some/{path.name}")
-    for place in (photo_folder, archive):
-        photos = load_photos([place], smallest=32)
-        assert (len(photos.pictures), photos.gray, photos.broken) == (6, 1, 1)
-        assert photos.pictures[0].shape == (3, 72, 96)
+    with tarfile.open(tmp_path / "photos.tar", "w") as file:
+        file.add(photo_folder, "some")
+    first = load_photos([photo_folder], smallest=32)
+    for place in (tmp_path / "photos.zip", tmp_path / "photos.tar"):
+        same = load_photos([place], smallest=32)
+        assert (len(same), same.gray, same.broken, same.small) == (10, 1, 1, 1)
+        same.kept.clear()  # as if memory were short
+        assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
 
 
 def test_photos_that_cannot_be_used(photo_folder, tmp_path):
-    with pytest.raises(RecipeError, match="neither a folder nor a zip"):
+    with pytest.raises(RecipeError, match="neither a folder nor a zip or tar"):
         load_photos([tmp_path / "nowhere"], smallest=32)
     with pytest.raises(RecipeError, match="no colour photo of 100 pixels"):
         load_photos([photo_folder], smallest=100)
+    with tarfile.open(tmp_path / "photos.tar.gz", "w:gz") as file:
+        file.add(photo_folder, "some")
+    with pytest.raises(RecipeError, match="compressed tar; unpack it"):
+        load_photos([tmp_path / "photos.tar.gz"], smallest=32)
 
 
-def test_crops_repeat_with_the_seed(photo_folder):
-    photos = load_photos([photo_folder], smallest=32)
-    one, same, other = (Crops(photos, 64, seed).draw(4) for seed in (1, 1, 2))
-    assert np.array_equal(one, same)
-    assert one.shape != other.shape or not np.array_equal(one, other)
+def test_too_few_photos_for_a_batch(photos):
+    recipe = dataclasses.replace(read_recipe(TINY), images=Images(size=64))
+    with pytest.raises(RecipeError, match="3 photos are too few for batches of 4"):
+        train.check_enough(recipe, photos.subset([0, 1, 2]))
 
 
-def test_soft_labels_average_to_the_chroma_that_was_asked_for(photo_folder):
-    palette = Palette.of(load_photos([photo_folder], smallest=32).pictures, bins=196)
+def test_batches_depend_on_the_step_and_nothing_else(photos):
+    def batch(step: int, name: str = "a") -> torch.Tensor:
+        return Batches(photos, size=64, batch=4, zoom=1.5, seed=1, name=name).share(step, 0, 1)
+
+    endless = Batches(photos, size=64, batch=4, zoom=1.5, seed=1, name="a")
+    row = [endless.share(step, 0, 1) for step in range(5)]
+    assert torch.equal(row[4], batch(4))
+    assert not torch.equal(row[4], batch(4, "b"))
+    halves = [endless.share(7, part, 2) for part in range(2)]
+    assert torch.equal(torch.stack(halves, 1).flatten(0, 1), batch(7))
+
+
+def test_augmentation_moves_both_sides_and_wears_only_the_input(photos):
+    crops = Batches(photos, size=64, batch=4, zoom=1, seed=1, name="a").share(0, 0, 1)
+    still = augment(crops, Augment(flip=0), torch.Generator().manual_seed(0))
+    assert torch.equal(still.seen, still.luma)
+    moved = augment(
+        crops, Augment(flip=0, chance=1, rotate=20, warp=0.2), torch.Generator().manual_seed(0)
+    )
+    assert torch.equal(moved.seen, moved.luma)
+    assert not torch.allclose(moved.luma, still.luma, atol=0.05)
+    assert not torch.allclose(moved.chroma, still.chroma, atol=0.05)
+    worn = augment(crops, Augment(flip=0, noise=1), torch.Generator().manual_seed(0))
+    assert torch.equal(worn.luma, still.luma) and not torch.equal(worn.seen, still.luma)
+    lit = augment(crops, Augment(flip=0, chance=1, lighting=0.5), torch.Generator().manual_seed(0))
+    assert torch.equal(lit.seen, lit.luma) and (lit.luma - still.luma).abs().mean() > 0.02
+
+
+def test_soft_labels_average_to_the_chroma_that_was_asked_for(photos):
+    palette = Palette.of(photos, bins=196)
     # Chroma between four bins that photos do use.
     wanted = (palette.centers[98] * 1.0).view(1, 2, 1, 1)
     bins, weights = palette.soft_labels(wanted)
     mean = (palette.centers[bins[0, :, 0, 0]] * weights[0, :, 0, 0, None]).sum(0)
     torch.testing.assert_close(mean, wanted.flatten(), atol=1e-5, rtol=0)
     assert torch.allclose(weights.sum(1), torch.ones(1, 1, 1))
+    again = Palette.around(photos, palette.centers)
+    assert torch.equal(again.frequency, palette.frequency)
 
 
-def test_rare_colours_weigh_more_and_the_mean_is_one(photo_folder):
-    palette = Palette.of(load_photos([photo_folder], smallest=32).pictures, bins=50)
+def test_rare_colours_weigh_more_and_the_mean_is_one(photos):
+    palette = Palette.of(photos, bins=50)
     weights = palette.rarity(0.5)
     assert weights[palette.frequency.argmin()] > weights[palette.frequency.argmax()]
     assert (weights * palette.frequency).sum() == pytest.approx(1)
@@ -109,34 +186,120 @@ def test_wear_changes_the_picture_and_keeps_its_range():
     assert (worn - luma).abs().mean() > 0.02
 
 
-def test_a_run_that_was_stopped_ends_like_one_that_was_not(photo_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("vidcolor.nogan.pretrain.SAVE_EVERY", 2)
-    photos = load_photos([photo_folder], smallest=32)
-    recipe = Recipe(steps=5, **TINY)
-    device = torch.device("cpu")
-    whole = pretrain(recipe, photos, tmp_path / "whole", device=device)
+def test_the_curve_turns_where_skin_goes_orange():
+    """Truth first gets better with colour, then skin spreads while colour still grows."""
 
-    def stop(step, loss, rate):
-        if step == 3:
-            raise KeyboardInterrupt
+    def score(step, frechet, gap, skin):
+        names = ("step", "frechet", "colorfulness_gap", "skin_gap", "ab_error", "saturated_gap")
+        return dict(zip(names, (step, frechet, gap, skin, 10.0, 0.0), strict=True))
 
-    with pytest.raises(KeyboardInterrupt):
-        pretrain(recipe, photos, tmp_path / "stopped", device=device, on_step=stop)
-    resumed = pretrain(recipe, photos, tmp_path / "stopped", device=device)
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    rising = [score(0, 4, -0.4, 0), score(1, 3, -0.3, 0.05), score(2, 2, -0.2, 0.1)]
+    assert best_of(rising) == 2 and not has_turned(rising, 2)
+    turned = [*rising, score(3, 2.2, -0.1, 0.8), score(4, 2.6, 0.1, 1.5)]
+    assert best_of(turned) == 2 and has_turned(turned, 2)
 
 
-def test_train_makes_a_model_that_loads(photo_folder, tmp_path):
-    recipe = tmp_path / "tiny.toml"
-    recipe.write_text("steps = 2\n" + "\n".join(f"{key} = {value}" for key, value in TINY.items()))
+def test_a_whole_run_leaves_a_folder_that_a_person_understands(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert {"recipe.toml", "log.jsonl", "losses.png", "gan-1.png", "final.safetensors"} <= names
+    chosen = Image.open(finished / "samples" / "gan-2-chosen.png")
+    assert chosen.size == (3 * 64, 2 * 64)  # two validation photos
+    gray = np.asarray(chosen)[:, :64].astype(int)
+    assert np.ptp(gray, axis=2).max() == 0 and np.ptp(np.asarray(chosen)[:, 128:], axis=2).max() > 9
+    assert load_generator(finished / "final.safetensors").name == "lite"
+
+
+def test_its_result_colours_a_film(finished, clip, tmp_path):
+    model = str(finished / "final.safetensors")
+    out = tmp_path / "coloured.mp4"
+    words = [str(clip), "-o", str(out), "--model", model, "--device", "cpu"]
+    result = CliRunner().invoke(command, words)
+    assert result.exit_code == 0, result.stderr
+    assert out.stat().st_size > 0
+
+
+def test_a_run_is_not_overwritten(finished, photo_folder):
+    result = CliRunner().invoke(command, arguments(photo_folder, finished))
+    assert result.exit_code == 1
+    assert "add --resume" in result.stderr
+
+
+def test_phases_must_follow_each_other(photo_folder, tmp_path):
+    words = arguments(photo_folder, tmp_path / "run", "--phase", "gan-1")
+    result = CliRunner().invoke(command, words)
+    assert result.exit_code == 1
+    assert "gan-1 needs pretrain-1" in result.stderr
+    result = CliRunner().invoke(command, [*words[:-1], "gnu"])
+    assert "there is no phase 'gnu'; the recipe has pretrain-1" in result.stderr
+
+
+KILLED = """
+import os, signal, sys
+import vidcolor.nogan.run as run
+save = run.Run.save
+def save_and_die(self, phase, *rest, **more):
+    save(self, phase, *rest, **more)
+    if phase in {phase!r}:
+        os.kill(os.getpid(), signal.SIGKILL)
+run.Run.save = save_and_die
+from vidcolor.__main__ import main
+sys.argv = ["vidcolor", *{arguments!r}]
+main()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+def test_a_run_that_was_killed_ends_like_one_that_was_not(finished, photo_folder, tmp_path):
+    """One kill in each kind of phase; every process gets one checkpoint further at least."""
     out = tmp_path / "run"
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    for phase in ("pretrain-2", "critic-1-1", "gan-1"):
+        code = KILLED.format(phase=phase, arguments=arguments(photo_folder, out, "--resume"))
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+        assert (out / "checkpoints" / f"{phase}.partial.pt").exists()
+    # Pictures: killed in the middle of images-2, as if two were missing.
     result = CliRunner().invoke(
-        command,
-        ["train", str(recipe), "--data", str(photo_folder), "--out", str(out), "--device", "cpu"],
+        command, arguments(photo_folder, out, "--resume", "--phase", "gan-1")
     )
     assert result.exit_code == 0, result.stderr
-    assert "6 photos; left out: 1 gray, 1 broken" in result.stderr
-    model = load_generator(out / "final.safetensors")
-    assert model.name == "lite"
-    assert model(torch.rand(1, 1, 64, 96)).shape == (1, 2, 16, 24)
+    result = CliRunner().invoke(
+        command, arguments(photo_folder, out, "--resume", "--phase", "images-2")
+    )
+    (out / "checkpoints" / "images-2.pt").unlink()
+    (out / "images-2" / "generated" / "0000003.png").unlink()
+    result = CliRunner().invoke(command, arguments(photo_folder, out, "--resume"))
+    assert result.exit_code == 0, result.stderr
+    ours, whole = load_file(out / "final.safetensors"), load_file(finished / "final.safetensors")
+    assert all(torch.equal(ours[name], tensor) for name, tensor in whole.items())
+    assert (out / "log.jsonl").read_text() == (finished / "log.jsonl").read_text()
+
+
+@pytest.mark.parametrize("name", ["artistic", "video"])
+def test_published_recipes_run_at_a_reduced_size(name, photos, tmp_path):
+    """All phases with narrow networks, no downloads and one step each; the result loads."""
+    recipe = read_recipe(TRAINING / f"{name}.toml")
+    assert recipe.critic and recipe.gan
+    small = {"steps": 2, "size": 64, "batch": 2}
+    recipe = dataclasses.replace(
+        recipe,
+        cycles=1,
+        scored=2,
+        generator=dataclasses.replace(recipe.generator, encoder="random", shrink=32),
+        content=dataclasses.replace(recipe.content, features="none"),
+        pretrain=tuple(dataclasses.replace(s, **small) for s in recipe.pretrain[-1:]),
+        images=Images(size=64, batch=2, keep=0.2),
+        critic=Critic(
+            width=8,
+            blocks=1,
+            augment=recipe.critic.augment,
+            stages=tuple(dataclasses.replace(s, **small) for s in recipe.critic.stages),
+        ),
+        gan=dataclasses.replace(recipe.gan, **small, threshold=10.0),
+    )
+    run = Run.open(tmp_path / name, TRAINING / f"{name}.toml", CPU, resume=False)
+    final = train.train(recipe, photos, photos.subset([0, 1]), run)
+    assert final is not None
+    network = load_generator(final)
+    assert network.name == ("deep" if name == "artistic" else "wide")
+    assert torch.isfinite(network(torch.rand(1, 3, 64, 64))).all()

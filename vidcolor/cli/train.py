@@ -27,7 +27,12 @@ from vidcolor.cli.options import device_option
     type=click.Path(file_okay=False, path_type=Path),
     help="The run's folder.  [default: runs/ and the recipe's name]",
 )
-@click.option("--phase", help="Run only this phase, such as gan-1, or critic for all of its kind.")
+@click.option(
+    "--phase",
+    "only",
+    multiple=True,
+    help="Run only this phase, such as gan-1, or critic for all of its kind; repeatable.",
+)
 @click.option(
     "--start",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -48,7 +53,7 @@ def train(
     data: tuple[Path, ...],
     val: tuple[Path, ...],
     out: Path | None,
-    phase: str | None,
+    only: tuple[str, ...],
     start: Path | None,
     resume: bool,
     dry_run: bool,
@@ -67,7 +72,7 @@ def train(
     from vidcolor.nogan.train import train as train_all
 
     settings = read_recipe(recipe)
-    choose_phases(settings, phase)
+    choose_phases(settings, only)
     machine = join_machine(device, precision, compiled=compiled)
     console = Console(stderr=True, quiet=machine.rank > 0)
     smallest = max(stage.size for stage in settings.pretrain) * 3 // 4
@@ -91,7 +96,7 @@ def train(
             photos,
             validation,
             run,
-            phase=phase,
+            only=only,
             start=start,
             on_phase=lambda now: watch.begin(now.name),
             on_step=watch.step,

@@ -34,15 +34,13 @@ def draw_curves(path: Path, curves: dict[str, Curve], *, mark: float | None = No
         pen.text((MARGIN, top + 6), f"{name}: {low:.4g} to {high:.4g}", fill="black")
         last = max(curve[-1][0], 1)
 
-        def place(step: float, value: float, top: int = top, low: float = low,
-                  spread: float = (high - low) or 1.0, last: float = last) -> tuple[float, float]:  # fmt: skip
-            x = MARGIN + step / last * (width - 2 * MARGIN)
-            y = top + height - MARGIN - (value - low) / spread * (height - 2 * MARGIN)
-            return x, y
-
-        pen.line([place(*point) for point in curve], fill=BLUE, width=2)
+        points = np.array(curve, dtype=float)
+        points[:, 0] = MARGIN + points[:, 0] / last * (width - 2 * MARGIN)
+        share = (points[:, 1] - low) / ((high - low) or 1)
+        points[:, 1] = top + height - MARGIN - share * (height - 2 * MARGIN)
+        pen.line([(x, y) for x, y in points], fill=BLUE, width=2)
         if mark is not None:
-            x, _ = place(mark, low)
+            x = MARGIN + mark / last * (width - 2 * MARGIN)
             pen.line((x, top + MARGIN, x, top + height - MARGIN), fill=RED)
     _save(path, image)
 
@@ -50,7 +48,8 @@ def draw_curves(path: Path, curves: dict[str, Curve], *, mark: float | None = No
 def draw_losses(folder: Path) -> None:
     """losses.png from log.jsonl: each phase's losses, as means over a hundredth of its steps."""
     curves: dict[str, Curve] = {}
-    for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines():
+    log = folder / "log.jsonl"
+    for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
         entry = json.loads(line)
         for name in ("loss", "critic", "generator"):
             if name in entry:

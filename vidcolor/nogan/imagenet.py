@@ -1,4 +1,4 @@
-"""ImageNet networks of torchvision: where a U-Net's encoder starts, what a feature loss sees with."""
+"""Networks that know ImageNet: for a U-Net's encoder to start from, for a feature loss."""
 
 from pathlib import Path
 

@@ -57,6 +57,7 @@ class Painter(ABC):
 
     def begin(self, stage: recipe.Stage) -> None:
         """Take over what a stage says about losses and frozen weights."""
+        del stage
 
     @abstractmethod
     def paint(self, seen: Tensor, *, network: Lite | UNet | None = None) -> Tensor:

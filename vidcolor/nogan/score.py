@@ -73,7 +73,7 @@ class Scorer:
         return {name: round(float(value), 5) for name, value in result.items()}
 
     def draw(self, painter: Painter, scores: list[Score], folder: Path, phase: str) -> None:
-        """A grid of gray | ours | original, and the curves of all scores with the best one marked."""
+        """A grid of gray | ours | original, and the curves of the scores with the best marked."""
         if self.machine.rank:
             return
         self.show(painter, folder / "samples" / f"{phase}-{int(scores[-1]['step']):06}.png")

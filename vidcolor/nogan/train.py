@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -33,6 +33,9 @@ class Phase:
     kind: Literal["pretrain", "images", "critic", "gan"]
     stage: Stage | None = None
 
+    def answers_to(self, name: str) -> bool:
+        return self.name == name or self.name.startswith(f"{name}-")
+
 
 def phases(recipe: Recipe) -> list[Phase]:
     """All phases of a recipe in their order."""
@@ -49,14 +52,14 @@ def phases(recipe: Recipe) -> list[Phase]:
     return found
 
 
-def choose_phases(recipe: Recipe, name: str | None) -> list[Phase]:
-    """All phases, or those that --phase names: "gan-1" that one, "gan" those of every cycle."""
+def choose_phases(recipe: Recipe, names: Sequence[str]) -> list[Phase]:
+    """All phases, or those named: "gan-1" is that one, "gan" those of every cycle."""
     every = phases(recipe)
-    chosen = [p for p in every if name is None or p.name == name or p.name.startswith(f"{name}-")]
-    if not chosen:
-        known = ", ".join(phase.name for phase in every)
-        raise RecipeError(f"there is no phase {name!r}; the recipe has {known}")
-    return chosen
+    for name in names:
+        if not any(phase.answers_to(name) for phase in every):
+            known = ", ".join(phase.name for phase in every)
+            raise RecipeError(f"there is no phase {name!r}; the recipe has {known}")
+    return [p for p in every if not names or any(p.answers_to(name) for name in names)]
 
 
 def train(
@@ -65,20 +68,21 @@ def train(
     validation: Photos,
     run: Run,
     *,
-    phase: str | None = None,
+    only: Sequence[str] = (),
     start: Path | None = None,
     on_phase: Callable[[Phase], None] = lambda phase: None,
     on_step: OnStep = lambda step, steps, losses, photos: None,
 ) -> Path | None:
     """Go through the phases that the run has not finished yet.
 
+    only: names of phases, where not all of them are wanted.
     start: a checkpoint or published generator to begin from, instead of chance.
-    Returns final.safetensors, or None where only some phases were asked for.
+    Returns final.safetensors, the newest generator, or None where there is none yet.
     Raises RecipeError if a phase lacks what an earlier one makes, or photos are too few.
     """
     check_enough(recipe, photos)
     every = phases(recipe)
-    wanted = choose_phases(recipe, phase)
+    wanted = choose_phases(recipe, only)
     torch.manual_seed(recipe.seed)
     painter = new_painter(recipe, photos, run, start)
     critic = new_critic(recipe.critic, run.machine) if recipe.critic else None
@@ -109,8 +113,6 @@ def train(
             gan(painter, critic, photos, scorer_of(recipe, validation, run.machine), **where)
         if run.machine.rank == 0:
             draw_losses(run.folder)
-    if not all(run.is_done(name) for name in names):
-        return None
     return export(painter, recipe, photos, validation, run, names)
 
 
@@ -185,10 +187,11 @@ def export(
     validation: Photos,
     run: Run,
     names: list[str],
-) -> Path:
-    """Write the last phase's generator, with its provenance, as final.safetensors."""
+) -> Path | None:
+    """Write the newest finished generator, with its provenance, as final.safetensors."""
     state = run.latest("painter", names)
-    assert state is not None
+    if state is None:
+        return None
     painter.load_state_dict(state)
     painter.begin(recipe.gan or recipe.pretrain[-1])
     steps = sum(steps_of(stage, len(photos)) for stage in recipe.pretrain)
