@@ -11,6 +11,7 @@ import json
 import os
 import queue
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,9 +125,10 @@ def color(path: Path) -> dict[str, str]:
         return {"end": "TRACEBACK", "said": repr(result.exception)}
     if _children() != before:
         return {"end": "PROCESS LEFT", "said": str(path)}
-    if list(path.parent.glob(".vidcolor-*")):
-        return {"end": "WORK LEFT", "said": result.stderr}
     (outcome,) = json.loads(result.stdout)
+    kept = "the same command goes on" in (outcome["error"] or "")
+    if list(path.parent.glob(".vidcolor-*")) and not kept:
+        return {"end": "WORK LEFT", "said": result.stderr}
     if outcome["status"] == "failed":
         end = "HALF A FILM" if target.exists() else "refused"
         if "\n" in outcome["error"]:
@@ -221,8 +223,8 @@ def main() -> int:
             if bad and options.keep:
                 options.keep.mkdir(parents=True, exist_ok=True)
                 (options.keep / path.name).write_bytes(path.read_bytes())
-            for left in Path(folder).glob(f"{path.stem}.*"):
-                left.unlink()
+            for left in [*Path(folder).glob(f"{path.stem}.*"), *Path(folder).glob(".vidcolor-*")]:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
         if worker.alive:
             worker.stop()
     return report(tally)

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -225,6 +226,25 @@ class TestSource:
         code, warnings = colored(source, "-o", target)
         assert code == 0, warnings
         assert len(pictures(target)) == 100
+
+    def test_sound_that_cannot_be_copied_is_decoded(self, film, tmp_path):
+        """No header of its AAC is whole for a while, so that no other container can take it."""
+        source, target = tmp_path / "film.ts", tmp_path / "out.mkv"
+        content = bytearray(film("ts").read_bytes())
+        for place in range(len(content) // 188):
+            packet = 188 * place
+            sound = content[packet + 1] & 0x1F == 1 and content[packet + 2] == 1
+            if sound and content[packet + 1] & 0x40 and 0.4 < packet / len(content) < 0.6:
+                begin = content.find(b"\xff\xf1", packet, packet + 188)
+                content[begin : begin + 3] = b"\xff\xf1\xff"
+        source.write_bytes(content)
+        code, warnings = colored(source, "-o", target)
+        assert code == 0, warnings
+        assert len(pictures(target)) == 100
+        assert any("audio stream 1 (aac) is damaged and was turned into" in w for w in warnings)
+        with av.open(str(target)) as result:
+            heard = sum(frame.samples for frame in result.decode(audio=0))
+        assert heard > 6 * 44100
 
     @pytest.mark.parametrize("seconds", [2, 500])
     def test_a_wrong_duration(self, seconds, film, tmp_path):
