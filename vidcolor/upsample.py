@@ -39,11 +39,10 @@ def upsample(chroma: Tensor, guide: Tensor) -> Tensor:
     luma = guide.float() / 255
     coarse = _resized(luma, small, "area")
     slope = _slope(coarse, chroma)
-    line = _resized(torch.cat([slope, chroma - slope * coarse], dim=1), size, "bicubic")
-    limits = _resized(torch.cat(_range(chroma), dim=1), size, "bilinear")
-    slope, offset = line.chunk(2, dim=1)
-    low, high = limits.chunk(2, dim=1)
-    return slope.mul_(luma).add_(offset).clamp_(low, high)
+    offset = chroma - slope * coarse
+    enlarged = _resized(slope, size, "bicubic").mul_(luma).add_(_resized(offset, size, "bicubic"))
+    least, greatest = -_greatest(-chroma), _greatest(chroma)
+    return enlarged.clamp_(_resized(least, size, "bilinear"), _resized(greatest, size, "bilinear"))
 
 
 def _slope(luma: Tensor, chroma: Tensor) -> Tensor:
@@ -54,16 +53,21 @@ def _slope(luma: Tensor, chroma: Tensor) -> Tensor:
     return _mean(covariance / (variance + FLAT))
 
 
+# Both are many times as fast as torch's pooling.
+
+
 def _mean(planes: Tensor) -> Tensor:
     """The mean of each pixel and its eight neighbours."""
     x = F.pad(planes, (1, 1, 1, 1), mode="replicate")
-    x = x[..., :-2] + x[..., 1:-1] + x[..., 2:]  # many times as fast as average pooling
+    x = x[..., :-2] + x[..., 1:-1] + x[..., 2:]
     return (x[..., :-2, :] + x[..., 1:-1, :] + x[..., 2:, :]) / 9
 
 
-def _range(planes: Tensor) -> tuple[Tensor, Tensor]:
-    """The least and the greatest of each pixel and its eight neighbours."""
-    return -F.max_pool2d(-planes, 3, 1, 1), F.max_pool2d(planes, 3, 1, 1)
+def _greatest(planes: Tensor) -> Tensor:
+    """The greatest of each pixel and its eight neighbours."""
+    x = F.pad(planes, (1, 1, 1, 1), mode="replicate")
+    x = x[..., :-2].maximum(x[..., 1:-1]).maximum(x[..., 2:])
+    return x[..., :-2, :].maximum(x[..., 1:-1, :]).maximum(x[..., 2:, :])
 
 
 def _resized(planes: Tensor, size: Sequence[int], how: str) -> Tensor:
