@@ -360,6 +360,7 @@ def test_a_model_is_measured_on_photos_and_clips(clips, tmp_path):
     figures = json.loads((tmp_path / "f.json").read_text())
     assert figures["photo_count"] == 2
     assert figures["photos"]["lite"]["colorfulness"] > 0
+    assert list(figures["films"]) == [GRAY, "lite", "lite, smooth normal", ORIGINAL]
     assert figures["films"]["lite"]["fps"] > 0
     assert figures["films"]["lite"]["warping_error"] is not None
     assert figures["films"]["lite"]["cdc"] is None  # two frames are too few

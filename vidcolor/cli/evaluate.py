@@ -12,12 +12,20 @@ from rich.console import Console
 
 from vidcolor.batch import STILLS
 from vidcolor.cli.figures import show
-from vidcolor.cli.options import device_option, edges_option, known_model, weights_dir_option
+from vidcolor.cli.options import (
+    device_option,
+    edges_option,
+    known_model,
+    smooth_option,
+    weights_dir_option,
+)
 from vidcolor.cli.progress import Reporter
 from vidcolor.errors import MediaError
 from vidcolor.render import RENDER_FACTORS, RenderSettings
+from vidcolor.steady.settings import SmoothSettings
 
 if TYPE_CHECKING:
+    from vidcolor.colorizer import Colorizer
     from vidcolor.evaluate.coloring import Way
     from vidcolor.evaluate.report import Evaluation
 
@@ -40,6 +48,7 @@ if TYPE_CHECKING:
     type=click.IntRange(RENDER_FACTORS.start, RENDER_FACTORS.stop - 1),
     help="Default: the model's own.",
 )
+@smooth_option
 @edges_option
 @click.option(
     "--limit",
@@ -158,7 +167,7 @@ def measure_model(options: dict, films: "Evaluation", photos: "Evaluation") -> N
     name, limit = options["model"], options["limit"]
     label = Path(name).name
 
-    def load(precision: str):
+    def load(precision: str) -> "Colorizer":
         render = RenderSettings(
             render_factor=options["render_factor"], precision=precision, edges=options["edges"]
         )
@@ -178,19 +187,27 @@ def measure_model(options: dict, films: "Evaluation", photos: "Evaluation") -> N
                     on_photo=lambda done: bar.on_frame(done, limit),
                 )
             reporter.count_file(photos.frames)
-        ways = ways_to_color(load("auto"), label) if clips else {}
+        ways = ways_to_color(load("auto"), label, options["smooth"]) if clips else {}
         for clip in clips:
             with reporter.film(clip.name) as bar:
                 color_and_measure(films, clip, ways, limit=limit, on_frame=bar.on_frame)
             reporter.count_file(0)
 
 
-def ways_to_color(colorizer, label: str) -> "dict[str, Way]":
-    """The rows of a model."""
+def ways_to_color(colorizer: "Colorizer", label: str, strength: str) -> "dict[str, Way]":
+    """The rows of a model: frame by frame and, unless that is off, smoothed."""
     from vidcolor.evaluate.coloring import LOSSLESS
     from vidcolor.film import colorize_film
 
-    return {label: partial(colorize_film, colorizer=colorizer, encode=LOSSLESS)}
+    return {
+        label if smooth == "off" else f"{label}, smooth {smooth}": partial(
+            colorize_film,
+            colorizer=colorizer,
+            encode=LOSSLESS,
+            smooth=SmoothSettings(strength=smooth),
+        )
+        for smooth in dict.fromkeys(("off", strength))
+    }
 
 
 @contextmanager
