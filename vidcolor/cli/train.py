@@ -1,10 +1,17 @@
 """The command `vidcolor train`: photos in, a model out."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from vidcolor.cli.options import device_option
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from vidcolor.nogan.machine import Machine
+    from vidcolor.nogan.recipe import Recipe
 
 
 @click.command()
@@ -87,6 +94,7 @@ def train(
         f"{photos.broken} broken, {photos.small} smaller than {smallest} pixels"
     )
     if dry_run:
+        show_plan(console, settings, len(photos), machine)
         return
     folder = out or Path("runs") / recipe.stem
     run = Run.open(folder, recipe, machine, resume=resume)
@@ -105,11 +113,30 @@ def train(
         console.print(f"{final}: use it with --model {final}")
 
 
+def show_plan(console: "Console", recipe: "Recipe", photos: int, machine: "Machine") -> None:
+    """Every phase with what it will take."""
+    from datetime import timedelta
+
+    from rich.table import Table
+
+    from vidcolor.nogan.plan import plan
+
+    table = Table("phase", "steps", "size", "batch", "memory", "time")
+    total = 0.0
+    for row in plan(recipe, photos, machine):
+        total += row.seconds
+        time = str(timedelta(seconds=round(row.seconds)))
+        memory = f"{row.memory / 1e9:.1f} GB"
+        table.add_row(row.phase, str(row.steps), str(row.size), str(row.batch), memory, time)
+    console.print(table)
+    console.print(f"{timedelta(seconds=round(total))} in all; rough estimates, without file work")
+
+
 class Watch:
     """A bar per phase, with the mean loss, photos per second and the time left."""
 
-    def __init__(self, console) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    def __init__(self, console: "Console") -> None:
+        from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
         self.progress = Progress(
             TextColumn("{task.description}"),
@@ -118,7 +145,7 @@ class Watch:
             TimeRemainingColumn(),
             console=console,
         )
-        self.task = None
+        self.task: TaskID | None = None
         self.means: dict[str, float] = {}
 
     def __enter__(self) -> "Watch":

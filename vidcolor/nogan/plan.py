@@ -1,0 +1,132 @@
+"""What a recipe will take: steps, memory and time, estimated without training."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from vidcolor.models.critic import Critic, CriticShape
+from vidcolor.models.lite import Lite, LiteShape
+from vidcolor.models.unet import DEEP, WIDE, UNet
+from vidcolor.nogan.machine import Machine
+from vidcolor.nogan.painter import slim
+from vidcolor.nogan.pretrain import steps_of
+from vidcolor.nogan.recipe import Recipe
+from vidcolor.nogan.train import Phase, phases
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one picture's forward pass through a network."""
+
+    flops: float
+    activations: int
+    """Bytes that are kept for the backward pass."""
+    weights: int
+    """Bytes of weights, gradients and Adam's two moments."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Of one phase."""
+
+    phase: str
+    steps: int
+    size: int
+    batch: int
+    memory: int
+    """Bytes on one device, at the peak."""
+    seconds: float
+
+
+def plan(recipe: Recipe, photos: int, machine: Machine) -> list[Estimate]:
+    """One estimate per phase; features and the loading of photos are not counted."""
+    speed = measure_speed(machine)
+    return [_estimate(phase, recipe, photos, machine, speed) for phase in phases(recipe)]
+
+
+def _estimate(
+    phase: Phase, recipe: Recipe, photos: int, machine: Machine, speed: float
+) -> Estimate:
+    stage = phase.stage or recipe.images
+    assert stage is not None
+    painting = cost_of(new_generator(recipe), stage.size, machine)
+    judging = cost_of(new_critic(recipe), stage.size, machine) if recipe.critic else painting
+    if phase.kind == "images":
+        assert recipe.images is not None
+        steps = max(1, round(recipe.images.keep * photos / stage.batch))
+        flops, memory = painting.flops, painting.weights // 4
+        seconds = steps * stage.batch * flops / speed
+        return Estimate(phase.name, steps, stage.size, stage.batch, memory, seconds)
+    assert phase.stage is not None
+    pictures = photos
+    if phase.kind == "critic":
+        assert recipe.images is not None
+        pictures = 2 * max(2, round(recipe.images.keep * photos))
+    steps = steps_of(phase.stage, pictures)
+    share = -(-stage.batch // (machine.world * phase.stage.accumulate))
+    # A backward pass costs twice a forward pass.
+    if phase.kind == "pretrain":
+        flops, memory = 3 * painting.flops, painting.weights + share * painting.activations
+    elif phase.kind == "critic":
+        flops, memory = 3 * judging.flops, judging.weights + share * judging.activations
+    else:
+        # Half of the steps, at least, are the critic's, which sees two pictures per photo.
+        flops = (4 * painting.flops + 9 * judging.flops) / 2
+        memory = painting.weights + judging.weights
+        memory += share * (painting.activations + 2 * judging.activations)
+    seconds = steps * stage.batch * flops / speed / machine.world
+    return Estimate(phase.name, steps, stage.size, stage.batch, memory, seconds)
+
+
+def new_generator(recipe: Recipe) -> nn.Module:
+    settings = recipe.generator
+    with torch.device("meta"):
+        if settings.architecture == "lite":
+            return Lite(LiteShape(settings.widths, settings.decoder, settings.bins))
+        return UNet(slim(DEEP if settings.architecture == "deep" else WIDE, settings.shrink))
+
+
+def new_critic(recipe: Recipe) -> nn.Module:
+    assert recipe.critic is not None
+    with torch.device("meta"):
+        return Critic(CriticShape(width=recipe.critic.width, blocks=recipe.critic.blocks))
+
+
+def cost_of(network: nn.Module, size: int, machine: Machine) -> Cost:
+    """Follow one picture through a network on the meta device, which computes nothing."""
+    kept: dict[int, int] = {}
+
+    def remember(tensor: Tensor) -> Tensor:
+        if not isinstance(tensor, nn.Parameter):
+            kept[id(tensor)] = tensor.numel() * machine.dtype.itemsize
+        return tensor
+
+    lite = isinstance(network, Lite)
+    picture = torch.empty(2, 1 if lite else 3, size, size, device="meta")
+    with (
+        FlopCounterMode(display=False) as counter,
+        torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor),
+    ):
+        answer = network.logits(picture) if lite else network(picture)
+    del answer
+    weights = 16 * sum(parameter.numel() for parameter in network.parameters())
+    return Cost(counter.get_total_flops() / 2, sum(kept.values()) // 2, weights)
+
+
+def measure_speed(machine: Machine) -> float:
+    """Floating-point operations per second of a typical convolution here."""
+    x = torch.randn(8, 64, 64, 64, device=machine.device).to(memory_format=torch.channels_last)
+    kernel = torch.randn(64, 64, 3, 3, device=machine.device)
+    best = float("inf")
+    with machine.autocast():
+        for _ in range(5):
+            started = time.perf_counter()
+            F.conv2d(x, kernel, padding=1).sum().item()
+            best = min(best, time.perf_counter() - started)
+    return 2 * 9 * 64 * x.numel() / best
