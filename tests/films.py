@@ -1,5 +1,8 @@
 """Coloring films with made-up chroma, and reading them back with PyAV."""
 
+import re
+import struct
+import subprocess
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -7,6 +10,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 
+from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.join import join
 from vidcolor.media.probe import Film, probe
@@ -80,3 +84,73 @@ def color_film(source: Path, target: Path, settings: EncodeSettings = FFV1, **ho
     written = write_film(film, target.parent, settings, **how)
     how.pop("pieces", None)
     return join(film, written, target, **how)
+
+
+class Look(NamedTuple):
+    """How ffmpeg itself describes a film's picture."""
+
+    size: str
+    """Upright, as in "64x48"."""
+    aspect: str
+    """Of a sample."""
+    depth: int
+    full_range: bool
+    tags: str
+    """Matrix, primaries and transfer curve."""
+    fields: frozenset[str]
+    """"T" or "B" for frames whose top or bottom field comes first, "P" for those without fields."""
+    light: frozenset[str]
+    """Mastering display and content light level, in figures."""
+
+
+def look(path: Path) -> Look:
+    """Have ffmpeg decode and describe the film, turned upright if it says so."""
+    command = [find_ffmpeg().path, "-nostdin", "-v", "info", "-i", path, "-map", "0:V:0"]
+    command += ["-vf", "showinfo", "-f", "null", "-"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stderr
+    frames = re.findall(r" n: *\d+ .*? fmt:(\S+) .*?sar:(\S+) s:(\S+) i:(.)", said)
+    ranges, *tags = re.findall(
+        r"color_range:(\S+) color_space:(\S+) color_primaries:(\S+) color_trc:(\S+)", said
+    )[0]
+    form, aspect, size, _ = frames[0]
+    depth = re.search(r"p(\d\d)le$|gray(\d\d)le$", form)
+    return Look(
+        size=size,
+        aspect=aspect,
+        depth=int(depth[1] or depth[2]) if depth else 8,
+        full_range=ranges == "pc",
+        tags=" ".join(tags),
+        fields=frozenset(frame[3] for frame in frames),
+        light=frozenset(re.findall(r"side data - ((?:Mastering|Content).*?\d)\n", said)),
+    )
+
+
+def picture_subtitle(seconds: float) -> bytes:
+    """A PGS stream (.sup) that shows a white square of 8x8 for a tenth of a second."""
+
+    def segment(time: float, kind: int, content: bytes) -> bytes:
+        return struct.pack(">2sIIBH", b"PG", round(time * 90000), 0, kind, len(content)) + content
+
+    def composition(number: int, state: int, objects: bytes) -> bytes:
+        return struct.pack(">HHBHBBBB", 64, 48, 0x10, number, state, 0, 0, len(objects) // 8) + (
+            objects
+        )
+
+    window = struct.pack(">BBHHHH", 1, 0, 8, 8, 8, 8)
+    palette = bytes([0, 0, 1, 235, 128, 128, 255])
+    rows = (bytes([0, 0x88, 1, 0, 0])) * 8  # eight pixels of color 1, end of line
+    bitmap = struct.pack(">HBB", 0, 0, 0xC0) + (len(rows) + 4).to_bytes(3, "big")
+    bitmap += struct.pack(">HH", 8, 8) + rows
+    gone = seconds + 0.1
+    return b"".join(
+        [
+            segment(seconds, 0x16, composition(0, 0x80, struct.pack(">HBBHH", 0, 0, 0, 8, 8))),
+            segment(seconds, 0x17, window),
+            segment(seconds, 0x14, palette),
+            segment(seconds, 0x15, bitmap),
+            segment(seconds, 0x80, b""),
+            segment(gone, 0x16, composition(1, 0, b"")),
+            segment(gone, 0x17, window),
+            segment(gone, 0x80, b""),
+        ]
+    )

@@ -54,8 +54,13 @@ def _fields(film: Film, result: Film, suffix: str) -> list[str]:
 def _colors(film: Film, result: Film, elsewhere: str) -> list[str]:
     wanted, found = color_tags(film), color_tags(result)
     lost = [_TAG_NAMES[option] for option, tag in wanted.items() if found.get(option) != tag]
-    lost += [name for name in film.light if name not in result.light]
-    return [f"colors are no longer marked with their {', '.join(lost)}{elsewhere}"] if lost else []
+    dimmed = [name for name in film.light if name not in result.light]
+    said = "colors are no longer marked with their"
+    warnings = [f"{said} {', '.join(lost)}{elsewhere}"] if lost else []
+    if dimmed:
+        remedy = "libx265 keeps them with a recent ffmpeg (`vidcolor info` shows which is used)"
+        warnings.append(f"{said} {', '.join(dimmed)}; {remedy}")
+    return warnings
 
 
 def _lost_labels(stream: Stream, written: Stream) -> list[str]:
