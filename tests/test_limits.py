@@ -77,12 +77,9 @@ def other(request, host, make_clip):
 def test_a_list_reaches_nothing(kind, name, other, host, clip, tmp_path):
     path = tmp_path / name.format(kind=kind)
     path.write_text(LISTS[kind].format(other=other))
-    words = [str(path), "-o", str(tmp_path / "out.mkv"), "-r", "4", "--device", "cpu"]
-    result = CliRunner().invoke(vidcolor, words)
-    assert result.exit_code == 1
-    assert "Traceback" not in result.stderr
-    (error,) = [line for line in result.stderr.splitlines() if line.startswith("Error")]
-    assert "film" in error
+    with pytest.raises(MediaError, match="film") as error:
+        probe(path)
+    assert "\n" not in str(error.value)
     # ffmpeg itself would not follow it either, had it been taken for a film.
     for container in ("mov", "mpegts"):
         with (
@@ -90,6 +87,17 @@ def test_a_list_reaches_nothing(kind, name, other, host, clip, tmp_path):
             read_luma(replace(probe(clip), path=path, container=container), SMALL) as frames,
         ):
             next(frames)
+    assert host.asked == []
+
+
+def test_the_command_refuses_it_in_one_line(host, tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_text(CONCAT.format(other=host.url))
+    words = [str(path), "-o", str(tmp_path / "out.mkv"), "-r", "4", "--device", "cpu"]
+    result = CliRunner().invoke(vidcolor, words)
+    assert result.exit_code == 1
+    (error,) = [line for line in result.stderr.splitlines() if line.startswith("Error")]
+    assert "a list of other files" in error
     assert host.asked == []
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
