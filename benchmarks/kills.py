@@ -52,57 +52,62 @@ def start(source: Path, target: Path) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-m", "vidcolor", *words, *options])
 
 
-def moment(target: Path, frames: int, finished: bool) -> str:
-    """What the run was at when it was killed."""
+def finished_pieces(target: Path) -> int:
     manifest = kept(target)
-    if finished:
+    return len(manifest.pieces) if manifest else 0
+
+
+def kill(process: subprocess.Popen, target: Path, chance: random.Random) -> str | None:
+    """Kill the run while it starts or soon after one of its next pieces; None if it ended first."""
+    before = finished_pieces(target)
+    wanted = chance.randint(0, 2)
+    while process.poll() is None and finished_pieces(target) < before + wanted:
+        time.sleep(0.01)
+    time.sleep(chance.uniform(0, 4.0 if wanted == 0 else 1.0))
+    process.kill()
+    if process.wait() != -signal.SIGKILL:
+        return None
+    if target.exists():
         return "after the film had its name"
+    manifest = kept(target)
     if manifest is None:
-        return "before the first piece"
+        return "before the first piece was finished"
     if manifest.complete:
-        return "while joining"
-    return "within a piece" if manifest.frames > frames else "before its first new piece"
+        return "while the pieces were joined"
+    if finished_pieces(target) == before:
+        return "before a new piece was finished"
+    return "after new pieces"
 
 
 def main() -> None:
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     chance = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
     tally: Counter[str] = Counter()
-    rounds = unlike = left = 0
-    done = False
+    films = unlike = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source, target = folder / "film.mp4", folder / "killed.mp4"
         make_film(source)
-        begun = time.monotonic()
         assert start(source, folder / "whole.mp4").wait() == 0
-        whole = time.monotonic() - begun
         expected = decoded(folder / "whole.mp4")
-        while kills or not done:
-            before = kept(target)
+        while kills:
             process = start(source, target)
-            if kills:
-                try:
-                    # Starting takes some seconds; a tenth of the film more spreads the kills.
-                    process.wait(chance.uniform(0.2, 0.5) * whole)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    kills -= 1
-                    process.wait()
-                    finished = target.exists()
-                    tally[moment(target, before.frames if before else 0, finished)] += 1
-            done = process.wait() == 0
-            if done:
-                rounds += 1
-                unlike += decoded(target) != expected
-                left += len(list(folder.glob(".vidcolor-*")))
-                if kills:
-                    target.unlink()
-            elif process.returncode != -signal.SIGKILL:
+            if killed := kill(process, target, chance):
+                tally[killed] += 1
+                kills -= 1
+            elif process.wait() != 0:
                 sys.exit(f"a run failed by itself with {process.returncode}")
+            if target.exists():
+                films += 1
+                unlike += decoded(target) != expected
+                target.unlink()
+        assert start(source, target).wait() == 0
+        films += 1
+        unlike += decoded(target) != expected
+        left = len(list(folder.glob(".vidcolor-*")))
     for what, number in tally.most_common():
         print(f"killed {what}: {number}")
-    print(f"films finished: {rounds}; unlike the undisturbed one: {unlike}; folders left: {left}")
+    print(f"films finished: {films}; unlike the undisturbed one: {unlike}; folders left: {left}")
     sys.exit(bool(unlike or left))
 
 
