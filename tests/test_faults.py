@@ -23,6 +23,7 @@ from vidcolor.errors import DeviceError, MediaError
 from vidcolor.film import colorize_film
 from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.containers import EncodeSettings
+from vidcolor.pieces import PieceSettings
 from vidcolor.render import RenderSettings
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
@@ -138,6 +139,18 @@ class TestSource:
         intact = pictures(film(kind))
         for old, new in list(zip(intact, pictures(target), strict=False))[: total // 4]:
             assert np.array_equal(old.planes[0], new.planes[0])
+
+    @pytest.mark.parametrize("kind", ["mp4", "ts"])
+    def test_corrupt_and_in_pieces(self, kind, film, colorizer, tmp_path):
+        """Each piece enters the damaged film at another place."""
+        source = damaged(film(kind), tmp_path / f"film.{kind}", 0.2, 0.8, 20)
+        target = tmp_path / "out.mkv"
+        short = PieceSettings(seconds=2)
+        encode = EncodeSettings(preset="ultrafast")
+        report = colorize_film(source, target, colorizer, encode, pieces=short)
+        found = [picture.time for picture in pictures(target)]
+        assert found == pytest.approx(times(source), abs=0.001)
+        assert len([line for line in report.warnings if "damaged around" in line]) == 1
 
     def test_packets_that_cannot_be_decoded_leave_a_gap(self, film, tmp_path):
         """Intra frames alone, some of them zeroed: the others keep their times."""

@@ -153,7 +153,9 @@ def colorize_film(
         make_pieces(work, store, on_frame=lambda done: on_frame(done, total), warn=warnings.append)
         warnings += join(film, store.pieces, target, start=start, end=end)
         frames = store.manifest.frames
-    return Report(target, frames, time.monotonic() - started, tuple(warnings), kept)
+    seconds = time.monotonic() - started
+    # A piece that is begun anew finds the same damage again.
+    return Report(target, frames, seconds, tuple(dict.fromkeys(warnings)), kept)
 
 
 def make_pieces(
@@ -300,11 +302,11 @@ def in_codes(frames: Iterable[ColoredFrame], work: Work) -> Iterator[EncodedFram
     """Chroma to code values of the film's own matrix and range, at full size if guided."""
     film, device = work.film, work.colorizer.device
     for piece, luma, chroma, memory in frames:
-        own = torch.from_numpy(chroma)[None].to(device)
+        own = color.between_matrices(torch.from_numpy(chroma)[None].to(device), film.matrix)
         if luma.guide is not None:
             guide = torch.from_numpy(luma.guide)[None, None].to(device)
             own = upsample(own, guide)
-        codes = color.to_codes(color.between_matrices(own, film.matrix), film.full_range)
+        codes = color.to_codes(own, film.full_range)
         yield EncodedFrame(piece, luma, codes[0].cpu().numpy(), memory)
 
 
