@@ -1,5 +1,6 @@
 """The command `vidcolor train`: photos in, a model out."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,8 @@ def train(
         return
     folder = out or Path("runs") / recipe.stem
     run = Run.open(folder, recipe, machine, resume=resume)
+    if not find_spec("tensorboard"):
+        console.print("no TensorBoard events: the package tensorboard is not installed")
     with Watch(console) as watch:
         final = train_all(
             settings,

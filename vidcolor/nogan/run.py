@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -87,9 +88,12 @@ class Run:
         return None
 
     def log(self, phase: str, step: int, **values: float | str) -> None:
-        """One line of log.jsonl."""
+        """One line of log.jsonl, and the numbers among TensorBoard's events."""
         if self.machine.rank:
             return
+        for name, value in values.items() if self._events else ():
+            if not isinstance(value, str):
+                self._events.add_scalar(f"{phase}/{name}", value, step)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"phase": phase, "step": step} | values) + "\n")
 
@@ -101,6 +105,15 @@ class Run:
             kept = [line for line in lines if not _is_after(line, phase, step)]
             path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
         self.machine.wait()
+
+    @cached_property
+    def _events(self) -> Any:
+        """TensorBoard's writer; None where the package `tensorboard` is not installed."""
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            return None
+        return SummaryWriter(str(self.folder / "events"))
 
     def write(self, path: Path, content: dict[str, Any]) -> None:
         """Write a file of tensors, which bears its name when it is whole."""
