@@ -49,6 +49,8 @@ class Tracker:
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._flow.setFinestScale(FINEST_SCALE)
+        # Refinement would take as long again and steadies colours no better.
+        self._flow.setVariationalRefinementIterations(0)
 
     def link(self, earlier: NDArray, later: NDArray) -> Link:
         """Two neighbouring frames' luma, (h, w) uint8."""
