@@ -22,7 +22,7 @@ from films import FFV1, look, picture_subtitle, pictures
 from vidcolor.colorizer import Colorizer
 from vidcolor.film import colorize_film
 from vidcolor.media.binary import find_ffmpeg
-from vidcolor.media.containers import default_suffix
+from vidcolor.media.containers import EncodeSettings, default_suffix
 from vidcolor.media.probe import probe
 from vidcolor.media.read import read_luma
 from vidcolor.render import RenderSettings
@@ -166,6 +166,20 @@ def test_the_picture_is_described_as_before(make_picture, colorizer, tmp_path, n
     assert after == before
     assert len(report.warnings) == bool(said)
     assert re.search(said, "".join(report.warnings))
+
+
+def test_fields_that_cannot_be_kept_are_named_with_what_can(colorizer, tmp_path):
+    source, target = tmp_path / "film.mov", tmp_path / "result.mp4"
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=64x54:rate=50,trim=end_frame=10")
+    codec = ("-c:v", "prores_ks", "-flags", "+ildct+ilme")
+    run_ffmpeg(*picture, "-vf", "tinterlace=interleave_bottom", *codec, source)
+    (warning,) = colorize_film(source, target, colorizer).warnings
+    assert look(target).fields == {"P"}
+    offered = re.search(r"--codec (\S+) --pix-fmt (\S+) can", warning)
+    assert offered
+    settings = EncodeSettings(codec=offered[1], pix_fmt=offered[2])
+    assert colorize_film(source, target, colorizer, settings).warnings == ()
+    assert look(target).fields == look(source).fields == {"B"}
 
 
 def test_the_pictures_are_what_they_are_named_for(make_picture):
@@ -426,7 +440,7 @@ def test_chapters_are_kept(colorizer, tmp_path, container, suffix):
     assert colorize_film(source, target, colorizer).warnings == ()
     with av.open(str(target)) as film:
         found = [
-            (float(chapter["start"] * chapter["time_base"]), chapter["metadata"]["title"])
+            (float(chapter["start"] * (chapter["time_base"] or 1)), chapter["metadata"]["title"])
             for chapter in film.chapters()
         ]
     assert found == [(0.0, "One"), (0.08, "Two")]

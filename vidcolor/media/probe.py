@@ -9,6 +9,7 @@ import av
 import av.error
 import av.filter
 from av.container import InputContainer
+from av.sidedata.sidedata import Type as SideData
 from av.stream import Discard, Disposition
 from av.stream import Stream as AvStream
 from av.video.frame import VideoFrame
@@ -27,10 +28,10 @@ _DISPOSITIONS = [flag for flag in Disposition if flag.name not in ("non_diegetic
 """All that the oldest ffmpeg knows too."""
 
 _LIGHT = {
-    "MASTERING_DISPLAY_METADATA": "mastering display",
-    "CONTENT_LIGHT_LEVEL": "content light level",
-    "DYNAMIC_HDR_PLUS": "HDR10+",
-    "DOVI_METADATA": "Dolby Vision",
+    SideData.MASTERING_DISPLAY_METADATA: "mastering display",
+    SideData.CONTENT_LIGHT_LEVEL: "content light level",
+    SideData.DYNAMIC_HDR_PLUS: "HDR10+",
+    SideData.DOVI_METADATA: "Dolby Vision",
 }
 
 
@@ -174,7 +175,7 @@ def _describe(path: Path, container: InputContainer, deinterlace: bool) -> Film:
         color_space=color_space,
         color_primaries=_known(frame.color_primaries, tag.color_primaries),
         color_transfer=_known(frame.color_trc, tag.color_trc),
-        light=tuple(_LIGHT[each.type.name] for each in frame.side_data if each.type.name in _LIGHT),
+        light=tuple(name for kind, name in _LIGHT.items() if frame.side_data.get(kind)),
         alpha="alpha_mode" in video.metadata or _is_transparent(frame),
         timecode=_timecode(container),
         field_order=None if deinterlace else _field_order(frame, time_base),
