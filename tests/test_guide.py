@@ -3,13 +3,19 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 from films import FFV1, SMALL, pictures
+from torch.nn import functional as F
 
+from vidcolor.colorizer import Colorizer
+from vidcolor.film import colorize_film
 from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.merge import chroma_size
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.read import LumaFrame, read_luma
 from vidcolor.media.write import write_piece
+from vidcolor.models.lite import Lite, LiteShape
+from vidcolor.render import EDGES, RenderSettings
 
 SHAPES = {
     "cfr.mp4": (32, 24),
@@ -96,3 +102,27 @@ def test_chroma_size_of_what_is_encoded(make_clip, tmp_path, settings, size):
     """Odd sizes are padded where the encoder wants it; with --compare each half has its chroma."""
     film = probe(make_clip("odd.mkv"))
     assert chroma_size(film, complete(film, settings)) == size
+
+
+class Warmer(Colorizer):
+    """Gives bright places a warm colour and dark ones a cold one, at a quarter of the size."""
+
+    def chroma(self, luma: torch.Tensor) -> torch.Tensor:
+        warmth = 0.6 * (F.avg_pool2d(luma.float(), 4) / 255 - 0.5)
+        return torch.cat([-warmth, warmth], dim=1)
+
+
+def test_colors_of_a_film_end_at_outlines(clip, tmp_path):
+    shape = LiteShape(widths=(8, 8, 8, 8), decoder=(8, 8, 8), bins=2)
+    off = {}
+    for edges in EDGES:
+        settings = RenderSettings(render_factor=4, edges=edges)
+        target = tmp_path / f"{edges}.mkv"
+        colorize_film(clip, target, Warmer(Lite(shape), settings, device="cpu"), FFV1)
+        errors = []
+        for picture in pictures(target):
+            luma, _, red = (plane.astype(np.float32) for plane in picture.planes)
+            luma = cv2.resize((luma - 16) / 219, (32, 24), interpolation=cv2.INTER_AREA)
+            errors.append(np.abs(0.6 * (luma - 0.5) - (red - 128) / 224).mean())
+        off[edges] = np.mean(errors)
+    assert off["guided"] < 0.7 * off["bilinear"]
