@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models import vgg16_bn
 
 from vidcolor.errors import RecipeError, WeightsError
@@ -43,6 +43,7 @@ def feature_loss(content: Content) -> FeatureLoss | None:
         return None
     network = vgg16_bn()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    assert isinstance(network.features, nn.Sequential)
     return FeatureLoss(network.features, content.weights)
 
 

@@ -33,7 +33,7 @@ def fold(network: Network) -> Network:
     """A copy with plain weights, as the networks of `vidcolor.models` have them."""
     was_training = network.training
     network.eval()  # spectral norm iterates at every look in training
-    plain = type(network)(network.shape).eval()
+    plain = type(network)(network.shape).eval()  # pyright: ignore[reportArgumentType]
     state = network.state_dict()
     for name in plain.state_dict():
         if name not in state:

@@ -151,7 +151,10 @@ class LitePainter(Painter):
         self.smoothing = stage.label_smoothing
 
     def paint(self, seen: Tensor, *, network: Lite | UNet | None = None) -> Tensor:
-        logits = self.logits if network in (None, self.network) else network.logits
+        logits = self.logits
+        if network is not None and network is not self.network:
+            assert isinstance(network, Lite)
+            logits = network.logits
         with self.machine.autocast():
             return logits(seen.contiguous(memory_format=torch.channels_last)).float()
 
@@ -194,8 +197,6 @@ class LitePainter(Painter):
 class UNetPainter(Painter):
     """DeOldify's networks: normalised gray in, normalised RGB out, L1 of pixels and features."""
 
-    network: UNet
-
     def __init__(
         self,
         settings: recipe.Generator,
@@ -219,17 +220,19 @@ class UNetPainter(Painter):
         if any(".parametrizations." in name for name in state):
             super().begin_with(state)
             return
+        assert isinstance(self.network, UNet)
         network = UNet(self.network.shape)
         network.load_state_dict(state)
         normalise_generator(network)
         super().begin_with(network.state_dict())
 
     def begin(self, stage: recipe.Stage) -> None:
+        assert isinstance(self.network, UNet)
         for parameter in self.network.encoder.parameters():
             parameter.requires_grad_(parameter.ndim < 4 or not stage.freeze_encoder)
 
     def paint(self, seen: Tensor, *, network: Lite | UNet | None = None) -> Tensor:
-        forward = self.forward if network in (None, self.network) else network
+        forward = self.forward if network is None or network is self.network else network
         gray = normalise(seen.expand(-1, 3, -1, -1)).contiguous(memory_format=torch.channels_last)
         with self.machine.autocast():
             return forward(gray).float()
@@ -251,6 +254,7 @@ class UNetPainter(Painter):
     def groups(self, rates: tuple[float, ...]) -> list[tuple[float, list[nn.Parameter]]]:
         if len(rates) == 1:
             return super().groups(rates)
+        assert isinstance(self.network, UNet)
         encoder = self.network.encoder
         early = [encoder.conv1, encoder.bn1, encoder.layer1, encoder.layer2]
         late = [encoder.layer3, encoder.layer4]

@@ -60,6 +60,9 @@ class Photos:
             raise RecipeError("a photo could be read at first and cannot any more; start again")
         return picture
 
+    def __iter__(self) -> Iterator[NDArray]:
+        return (self[number] for number in range(len(self)))
+
     def subset(self, numbers: Sequence[int]) -> Photos:
         """Some of the photos, in the given order; nothing is decoded again."""
         return replace(

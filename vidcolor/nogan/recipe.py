@@ -234,7 +234,8 @@ def _value(kind: Any, value: Any, key: str) -> Any:
             count = "" if endless else f" of {len(arguments)}"
             raise RecipeError(f"{key} must be a list{count}, not {value!r}")
         return tuple(_value(arguments[0], item, f"{key}[{i}]") for i, item in enumerate(value))
-    tables = [option for option in (kind, *arguments) if is_dataclass(option)]
+    options = (kind, *arguments)
+    tables = [o for o in options if isinstance(o, type) and is_dataclass(o)]
     if tables:
         return _table(tables[0], value, key)
     wanted = (int, float) if kind is float else kind
