@@ -16,9 +16,11 @@ from av.audio.stream import AudioStream
 from av.stream import Disposition
 from av.subtitles.stream import SubtitleStream
 from av.video.stream import VideoStream
+from click.testing import CliRunner
 from conftest import X264, run_ffmpeg
 from films import FFV1, look, picture_subtitle, pictures
 
+from vidcolor.cli import vidcolor
 from vidcolor.colorizer import Colorizer
 from vidcolor.film import colorize_film
 from vidcolor.media.binary import find_ffmpeg
@@ -231,6 +233,14 @@ def test_deinterlaced_on_request(make_picture, colorizer, tmp_path, name, suffix
     assert look(target) == look(source)._replace(fields=frozenset("P"))
     times = [float(picture.time) for picture in pictures(source)]
     assert [float(picture.time) for picture in pictures(target)] == pytest.approx(times, abs=6e-4)
+
+
+def test_the_command_deinterlaces(make_picture, tmp_path):
+    source, target = make_picture("top_first.mpg"), tmp_path / "result.mp4"
+    words = [str(source), "--deinterlace", "-o", str(target), "-r", "4", "--device", "cpu"]
+    result = CliRunner().invoke(vidcolor, words)
+    assert result.exit_code == 0, result.output
+    assert look(target).fields == {"P"}
 
 
 @pytest.mark.parametrize("name", ["top_first.mpg", "bottom_first.mov", "plain.mp4"])

@@ -175,7 +175,7 @@ def _describe(path: Path, container: InputContainer, deinterlace: bool) -> Film:
         color_space=color_space,
         color_primaries=_known(frame.color_primaries, tag.color_primaries),
         color_transfer=_known(frame.color_trc, tag.color_trc),
-        light=tuple(name for kind, name in _LIGHT.items() if frame.side_data.get(kind)),
+        light=_light(frame),
         alpha="alpha_mode" in video.metadata or _is_transparent(frame),
         timecode=_timecode(container),
         field_order=None if deinterlace else _field_order(frame, time_base),
@@ -234,6 +234,11 @@ def _duration(container: InputContainer, video: VideoStream) -> float | None:
     if video.duration and video.time_base:
         return float(video.duration * video.time_base)
     return container.duration / 1_000_000 if container.duration else None
+
+
+def _light(frame: VideoFrame) -> tuple[str, ...]:
+    kinds = {frame.side_data[number].type for number in range(len(frame.side_data))}
+    return tuple(name for kind, name in _LIGHT.items() if kind in kinds)
 
 
 def _is_transparent(frame: VideoFrame) -> bool:
