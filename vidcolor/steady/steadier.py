@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vidcolor.steady.motion import Link, Motion, Tracker, squares
 from vidcolor.steady.settings import SmoothSettings
 
-LARGEST_GRID = 160 * 160
+LARGEST_GRID = 256 * 256
 """Pixels of the grid on which motion is sought and colours are carried."""
 
 CUT_SCORE = 10.0
