@@ -1,15 +1,17 @@
 """What a film is made of."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import cast
 
 import av
 import av.error
 import av.filter
 from av.container import InputContainer
-from av.sidedata.sidedata import Type as SideData
+from av.sidedata.sidedata import SideData, Type
 from av.stream import Discard, Disposition
 from av.stream import Stream as AvStream
 from av.video.frame import VideoFrame
@@ -28,10 +30,10 @@ _DISPOSITIONS = [flag for flag in Disposition if flag.name not in ("non_diegetic
 """All that the oldest ffmpeg knows too."""
 
 _LIGHT = {
-    SideData.MASTERING_DISPLAY_METADATA: "mastering display",
-    SideData.CONTENT_LIGHT_LEVEL: "content light level",
-    SideData.DYNAMIC_HDR_PLUS: "HDR10+",
-    SideData.DOVI_METADATA: "Dolby Vision",
+    Type.MASTERING_DISPLAY_METADATA: "mastering display",
+    Type.CONTENT_LIGHT_LEVEL: "content light level",
+    Type.DYNAMIC_HDR_PLUS: "HDR10+",
+    Type.DOVI_METADATA: "Dolby Vision",
 }
 
 
@@ -237,7 +239,8 @@ def _duration(container: InputContainer, video: VideoStream) -> float | None:
 
 
 def _light(frame: VideoFrame) -> tuple[str, ...]:
-    kinds = {frame.side_data[number].type for number in range(len(frame.side_data))}
+    marks = cast(Iterable[SideData], frame.side_data)  # PyAV declares it as something else
+    kinds = {mark.type for mark in marks}
     return tuple(name for kind, name in _LIGHT.items() if kind in kinds)
 
 
