@@ -61,6 +61,7 @@ def gan(
 
     def score(step: int) -> None:
         nonlocal best
+        painter.agree()
         scores.append({"step": step, "moves": moves, **scorer.score(painter)})
         run.log(phase, **scores[-1])  # type: ignore[arg-type]
         if best_of(scores) == len(scores) - 1:
@@ -111,6 +112,7 @@ def gan(
         if (step + 1) % stage.score_every == 0 or step + 1 == steps:
             score(step + 1)
         if (step + 1) % recipe.checkpoint_every == 0:
+            painter.agree()
             run.save(phase, parts, step=step + 1, turn=turn, moves=moves, scores=scores, best=best)
     batches.close()
     critic.requires_grad_(True)

@@ -96,6 +96,16 @@ class Painter(ABC):
             else:
                 kept.copy_(now[name])
 
+    def agree(self) -> None:
+        """Give every process the mean of all processes' batch statistics."""
+        networks = {id(network): network for network in (self.network, self.average)}
+        self.machine.average(
+            buffer
+            for network in networks.values()
+            for buffer in network.buffers()
+            if buffer.dtype.is_floating_point
+        )
+
     def groups(self, rates: tuple[float, ...]) -> list[tuple[float, list[nn.Parameter]]]:
         """The trainable parameters, each group with its highest learning rate."""
         return [(rates[-1], [p for p in self.network.parameters() if p.requires_grad])]

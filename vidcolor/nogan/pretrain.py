@@ -62,6 +62,8 @@ def pretrain(
         run.log(phase, step + 1, loss=loss)
         on_step(step + 1, steps, {"loss": loss}, stage.batch)
         if (step + 1) % recipe.checkpoint_every == 0:
+            painter.agree()
             run.save(phase, parts, step=step + 1)
     batches.close()
+    painter.agree()
     run.finish(phase, {"painter": painter.state_dict()})

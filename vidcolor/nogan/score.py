@@ -70,7 +70,9 @@ class Scorer:
         if self.critic is not None:
             features = self._features([normalise(picture) for picture in painted])
             result["frechet"] = frechet(features, self.features)
-        return {name: round(float(value), 5) for name, value in result.items()}
+        values = torch.tensor(list(result.values()), dtype=torch.float32).to(self.machine.device)
+        self.machine.average([values])  # so that all processes stop at the same step
+        return dict(zip(result, [round(value, 5) for value in values.tolist()], strict=True))
 
     def draw(self, painter: Painter, scores: list[Score], folder: Path, phase: str) -> None:
         """A grid of gray | ours | original, and the curves of the scores with the best marked."""
