@@ -1,0 +1,77 @@
+"""What steadying costs beside the generator, on one thread: `python benchmarks/steady.py [N]`."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vidcolor import Colorizer, RenderSettings
+from vidcolor.steady import SmallFrame, SmoothSettings, Steadier
+from vidcolor.weights.catalog import LITE
+from vidcolor.weights.checkpoint import load_generator
+from vidcolor.weights.places import carried_folder
+
+SQUARES = (192, 256, 336, 448)
+"""Sides of the pictures that DeOldify's networks paint at render factors 12, 16, 21 and 28."""
+
+
+def pan(count: int, width: int, height: int) -> Iterator[NDArray]:
+    """(height, width) uint8: a window that slides over a textured picture."""
+    random = np.random.default_rng(1)
+    wide = random.uniform(0, 255, (height, width + 2 * count)).astype(np.float32)
+    picture = cv2.GaussianBlur(wide, (0, 0), 2).clip(0, 255).astype(np.uint8)
+    for number in range(count):
+        yield picture[:, 2 * number : 2 * number + width].copy()
+
+
+def flicker(lumas: Iterable[NDArray], width: int, height: int) -> list[SmallFrame]:
+    """The same with a colour that differs from frame to frame."""
+    random = np.random.default_rng(2)
+    return [
+        SmallFrame(number, luma, random.normal(0, 0.1, (2, height, width)).astype(np.float32), 0)
+        for number, luma in enumerate(lumas)
+    ]
+
+
+def milliseconds(frames: list[SmallFrame], strength: str) -> float:
+    """CPU time of one frame."""
+    steadier = Steadier(SmoothSettings(strength=strength))
+    started = time.process_time()
+    for _ in steadier.run(frames):
+        pass
+    return (time.process_time() - started) / len(frames) * 1000
+
+
+def row(name: str, frames: list[SmallFrame], generator: float) -> str:
+    normal, strong = (milliseconds(frames, strength) for strength in ("normal", "strong"))
+    share = f"{normal / generator:8.0%}" if generator else f"{'':8}"
+    return f"{name:16} {generator or '':>12.4} {normal:8.1f} {strong:8.1f} {share}"
+
+
+def main() -> None:
+    count = int([*sys.argv[1:], "60"][0])
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    print("CPU milliseconds of one frame")
+    print(f"{'luma':16} {'generator':>12} {'normal':>8} {'strong':>8} {'share':>8}")
+
+    weights = carried_folder() / LITE.file
+    colorizer = Colorizer(load_generator(weights), RenderSettings(), device="cpu")
+    width, height = colorizer.luma_size(16, 9)
+    lumas = list(pan(count, width, height))
+    batch = torch.from_numpy(np.stack(lumas)[:, None])
+    started = time.process_time()
+    chroma = colorizer.chroma(batch)
+    generator = (time.process_time() - started) / count * 1000
+    down, across = chroma.shape[2:]
+    print(row(f"lite {width}x{height}", flicker(lumas, across, down), generator))
+    for side in SQUARES:
+        print(row(f"square {side}", flicker(pan(count, side, side), side, side), 0))
+
+
+if __name__ == "__main__":
+    main()
