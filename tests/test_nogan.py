@@ -42,7 +42,7 @@ def photo_folder(tmp_path_factory):
     for number in range(10):
         pixels = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((96, 72)).save(folder / f"{number}.png")
-    Image.fromarray(pixels).save(folder / "small.webp", lossless=True)
+    Image.open(folder / "0.png").resize((8, 6)).save(folder / "small.webp", lossless=True)
     Image.linear_gradient("L").resize((96, 72)).save(folder / "gray.jpg")
     (folder / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
     (folder / "notes.txt").write_text("not looked at")
@@ -242,7 +242,7 @@ def save_and_die(self, phase, *rest, **more):
     if phase in {phase!r}:
         os.kill(os.getpid(), signal.SIGKILL)
 run.Run.save = save_and_die
-from vidcolor.__main__ import main
+from vidcolor.cli import main
 sys.argv = ["vidcolor", *{arguments!r}]
 main()
 """
@@ -303,3 +303,63 @@ def test_published_recipes_run_at_a_reduced_size(name, photos, tmp_path):
     network = load_generator(final)
     assert network.name == ("deep" if name == "artistic" else "wide")
     assert torch.isfinite(network(torch.rand(1, 3, 64, 64))).all()
+
+
+def test_dry_run_shows_the_plan_and_does_nothing(photo_folder, tmp_path):
+    out = tmp_path / "run"
+    result = CliRunner().invoke(command, arguments(photo_folder, out, "--dry-run"))
+    assert result.exit_code == 0, result.stderr
+    for phase in train.phases(read_recipe(TINY)):
+        assert phase.name in result.stderr
+    assert "in all" in result.stderr
+    assert not out.exists()
+
+
+TOGETHER = """
+import dataclasses, sys, torch
+from pathlib import Path
+from vidcolor.nogan import train
+from vidcolor.nogan.machine import join_machine
+from vidcolor.nogan.photos import load_photos
+from vidcolor.nogan.recipe import Augment, read_recipe
+from vidcolor.nogan.run import Run
+
+recipe_file, photos, out, accumulate = sys.argv[1:]
+torch.set_num_threads(1)
+machine = join_machine("cpu", "fp32")
+recipe = read_recipe(Path(recipe_file))
+stage = dataclasses.replace(recipe.pretrain[0], accumulate=int(accumulate), steps=2)
+critic = dataclasses.replace(recipe.critic, dropout=0.0, augment=Augment(flip=0), first=())
+recipe = dataclasses.replace(recipe, cycles=1, pretrain=(stage,), critic=critic)
+photos = load_photos([Path(photos)], smallest=32)
+run = Run.open(Path(out), Path(recipe_file), machine, resume=False)
+train.train(recipe, photos, photos.subset([0, 1]), run)
+"""
+
+
+def test_two_processes_learn_what_one_learns(photo_folder, tmp_path):
+    """Over gloo, each with half of the batch, against one with all of it.
+
+    Batch norm counts each process's half by itself, and its running means are the first one's; so
+    the generator is compared with one that takes the halves in turn, and by its weights alone.
+    The critic, which has no batch norm, sees its whole batch at once.
+    """
+    script = tmp_path / "together.py"
+    script.write_text(TOGETHER)
+    words = [str(script), str(TINY), str(photo_folder)]
+    pair = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    for python, out, accumulate in ((pair, "two", "1"), ([sys.executable], "one", "2")):
+        done = subprocess.run(
+            [*python, *words, str(tmp_path / out), accumulate],
+            env=os.environ | {"PYTHONPATH": str(TRAINING.parent), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+    for phase, part in (("pretrain-1", "painter"), ("critic-1-1", "critic")):
+        two, one = (
+            torch.load(tmp_path / out / "checkpoints" / f"{phase}.pt", weights_only=True)[part]
+            for out in ("two", "one")
+        )
+        two, one = (state.get("network", state) for state in (two, one))
+        for name in (name for name in one if name.endswith("weight") or "original" in name):
+            torch.testing.assert_close(two[name], one[name], atol=2e-4, rtol=0, msg=name)
