@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from vidcolor import Colorizer, RenderSettings
-from vidcolor.steady import SmallFrame, SmoothSettings, Steadier
+from vidcolor.steady.settings import SmoothSettings
+from vidcolor.steady.steadier import SmallFrame, Steadier
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder

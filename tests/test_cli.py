@@ -34,14 +34,14 @@ def vidcolor(*words):
     return CliRunner().invoke(command, [str(word) for word in words])
 
 
-def test_help_does_not_wait_for_torch():
+def test_help_does_not_wait_for_heavy_libraries():
     code = (
         "import sys, vidcolor.cli as c\n"
-        "try: c.vidcolor(['--help'])\n"
-        "except SystemExit: pass\n"
-        "try: c.vidcolor(['colorize', '--help'])\n"
-        "except SystemExit: pass\n"
-        "assert 'torch' not in sys.modules, 'torch was imported'"
+        "for words in ([], *([name] for name in c.COMMANDS)):\n"
+        "    try: c.vidcolor([*words, '--help'])\n"
+        "    except SystemExit: pass\n"
+        "    for heavy in ('torch', 'cv2', 'torchvision'):\n"
+        "        assert heavy not in sys.modules, f'{heavy} was imported for {words}'"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from vidcolor.errors import VidcolorError
-from vidcolor.steady import Memory, SmallFrame, SmoothSettings, Steadier, SteadyFrame
+from vidcolor.steady.settings import SmoothSettings
+from vidcolor.steady.steadier import Memory, SmallFrame, Steadier, SteadyFrame
 
 HEIGHT, WIDTH = 96, 128
 SQUARE = 32

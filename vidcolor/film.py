@@ -31,7 +31,8 @@ from vidcolor.media.read import LumaFrame, read_luma
 from vidcolor.media.target import check_target
 from vidcolor.media.write import write_piece
 from vidcolor.pieces import TAIL, PieceSettings, PieceStore, in_pieces, open_pieces, tail_of
-from vidcolor.steady import Memory, SmallFrame, SmoothSettings, Steadier
+from vidcolor.steady.settings import SmoothSettings
+from vidcolor.steady.steadier import Memory, SmallFrame, Steadier
 from vidcolor.upsample import upsample
 
 
