@@ -7,9 +7,11 @@ import av
 import numpy as np
 import pytest
 from conftest import RECIPES, run_ffmpeg
-from films import color_film, pictures
+from films import FFV1, color_film, pictures, write_film
 
+from vidcolor.errors import MediaError
 from vidcolor.media.containers import EncodeSettings
+from vidcolor.media.join import join
 from vidcolor.media.probe import probe
 
 
@@ -147,3 +149,12 @@ def test_a_stretch_brings_its_own_sound(make_clip, tmp_path):
     assert [data for _, data in part] == [data for _, data in expected]
     assert [time for time, _ in part] == pytest.approx([time for time, _ in expected], abs=1e-3)
     assert decoded_sound(target).size > 2.2 * 44100
+
+
+def test_a_piece_that_is_gone_is_not_passed_over(clip, tmp_path):
+    film, target = probe(clip), tmp_path / "out.mkv"
+    pieces = write_film(film, tmp_path, FFV1, pieces=3)
+    pieces[1].path.unlink()
+    with pytest.raises(MediaError, match="only 4 of 12 frames"):
+        join(film, pieces, target)
+    assert not target.exists()

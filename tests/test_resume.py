@@ -233,12 +233,25 @@ def test_fresh_forgets(film, colorizer, tmp_path):
     assert (report.kept, notes) == (0, [])
 
 
-def test_a_piece_that_was_damaged_is_made_again(film, colorizer, tmp_path):
+def cut_off(path: Path) -> None:
+    os.truncate(path, 100)
+
+
+def emptied(path: Path) -> None:
+    """As a power failure may leave it: of the right size, without its content."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [("piece-00001", cut_off), ("piece-00001", emptied), ("piece-00001.npz", emptied)],
+)
+def test_a_piece_that_was_damaged_is_made_again(film, colorizer, tmp_path, name, damage):
     whole, target, notes = tmp_path / "whole.mp4", tmp_path / "out.mp4", []
     colorize_film(film, whole, colorizer, FAST, pieces=SHORT)
     frames = interrupted(film, target, colorizer)
-    (piece,) = tmp_path.glob(f"{WORK_PREFIX}*/piece-00001")
-    os.truncate(piece, 100)
+    (piece,) = tmp_path.glob(f"{WORK_PREFIX}*/{name}")
+    damage(piece)
     report = colorize_film(film, target, colorizer, FAST, pieces=SHORT, on_note=notes.append)
     assert "1 of 3 finished pieces" in notes[0]
     assert 0 < report.kept < frames

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from zipfile import BadZipFile
 from zlib import crc32
 
 import numpy as np
@@ -27,7 +28,7 @@ from vidcolor.manifest import (
 )
 from vidcolor.media.publish import WORK_PREFIX
 from vidcolor.media.read import LumaFrame
-from vidcolor.media.write import Piece
+from vidcolor.media.write import Piece, frames_in
 
 LOCK = "lock"
 
@@ -108,8 +109,7 @@ class PieceStore:
         """What `keep` was given with the last piece; empty at the beginning."""
         if not self.manifest.pieces:
             return {}
-        with np.load(self._memory_path(self.manifest.pieces[-1].name)) as arrays:
-            return dict(arrays)
+        return _load_memory(self.folder / self.manifest.pieces[-1].name) or {}
 
     def keep(
         self, piece: Piece, last: Sequence[LumaFrame], memory: Mapping[str, np.ndarray]
@@ -123,7 +123,7 @@ class PieceStore:
         unfinished = self.scratch / f"{name}.npz"
         with unfinished.open("wb") as file:
             np.savez(file, allow_pickle=False, **memory)
-        _move(unfinished, self._memory_path(name))
+        _move(unfinished, _memory_path(self.folder / name))
         _move(piece.path, self.folder / name)
         size = (self.folder / name).stat().st_size
         self.manifest.pieces.append(
@@ -149,9 +149,6 @@ class PieceStore:
 
     def save(self) -> None:
         save_manifest(self.manifest, self.folder, self.scratch)
-
-    def _memory_path(self, name: str) -> Path:
-        return self.folder / f"{name}.npz"
 
 
 @contextmanager
@@ -272,21 +269,34 @@ def _continued(folder: Path, wanted: Manifest, on_note: Callable[[str], None]) -
 
 
 def _whole(folder: Path, manifest: Manifest) -> Iterator[FinishedPiece]:
-    """The pieces up to the first that is missing or was changed."""
+    """The pieces up to the first that is missing or was damaged."""
     for piece in manifest.pieces:
         path = folder / piece.name
         if not path.is_file() or path.stat().st_size != piece.size:
             return
-        if not path.with_name(f"{piece.name}.npz").is_file():
+        if frames_in(path) != piece.frames or _load_memory(path) is None:
             return
         yield piece
+
+
+def _load_memory(piece: Path) -> dict[str, np.ndarray] | None:
+    """What was kept beside a piece; None where that is missing or damaged."""
+    try:
+        with np.load(_memory_path(piece)) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, BadZipFile):
+        return None
+
+
+def _memory_path(piece: Path) -> Path:
+    return piece.with_name(f"{piece.name}.npz")
 
 
 def _clean(folder: Path, manifest: Manifest) -> None:
     """Remove everything that does not belong to the finished pieces."""
     wanted = {LOCK, NAME}
     for piece in manifest.pieces:
-        wanted |= {piece.name, f"{piece.name}.npz"}
+        wanted |= {piece.name, _memory_path(folder / piece.name).name}
     for path in folder.iterdir():
         if path.name in wanted:
             continue

@@ -1,5 +1,6 @@
 """From finished pieces and the source's other streams to the colored film."""
 
+import re
 import subprocess
 from collections.abc import Sequence
 from fractions import Fraction
@@ -37,6 +38,11 @@ _QUICKTIME_LANGUAGES = {
 
 SOUND_RATE = 48_000
 """The clock of a whole film should not be coarser than its sound."""
+
+ONLY_AT_THE_END = 10**6
+"""Seconds between two reports of ffmpeg's progress."""
+
+_FRAMES = re.compile(rb"^frame=\s*(\d+)", re.MULTILINE)
 
 
 def join(
@@ -107,14 +113,31 @@ def _write(
         # A map that matches nothing keeps a source of metadata alone among the inputs.
         *([source[str(each.stream.index)] for each in mapped] or [source["d:99?"]]),
         file_url(unfinished),
+        # A piece that cannot be read is passed over without an error, so the frames are counted.
+        progress="pipe:1",
+        stats_period=ONLY_AT_THE_END,
         **options,
         **codec_options(mapped, first=1),
         **(attach_options(film, cover, unfinished.parent, 1 + len(mapped)) if cover else {}),
     )
     folder = pieces[0].path.absolute().parent
-    with run(command, doing, stdin=subprocess.PIPE, cwd=folder) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with run(command, doing, cwd=folder, **pipes) as process:
         process.send(_playlist(film, pieces).encode())
         process.finish()
+        written = _frames_written(process.stdout.read())
+    frames = sum(piece.frames for piece in pieces)
+    if written != frames:
+        raise MediaError(
+            f"cannot {doing}: only {written} of {frames} frames can be read from the finished "
+            "pieces; run it again, or add --fresh to colour the film anew"
+        )
+
+
+def _frames_written(progress: bytes) -> int:
+    """Pictures that went into the result, by the last of ffmpeg's reports."""
+    counts = _FRAMES.findall(progress)
+    return int(counts[-1]) if counts else 0
 
 
 def _target_options(film: Film, piece: Piece, target: Path) -> dict[str, Any]:

@@ -131,13 +131,18 @@ def _command(film: Film, part: Path, settings: EncodeSettings, start: float | No
     )
 
 
+def frames_in(piece: Path) -> int:
+    """How many frames a finished piece says that it holds; 0 where it cannot be read."""
+    try:
+        with av.open(str(piece)) as container:
+            return container.streams.video[0].frames
+    except (av.error.FFmpegError, IndexError):
+        return 0
+
+
 def _check_count(part: Path, written: int, film: Film) -> None:
     """Either input ending early would end the piece without a word."""
-    try:
-        with av.open(str(part)) as container:
-            found = container.streams.video[0].frames
-    except (av.error.FFmpegError, IndexError):
-        found = 0
+    found = frames_in(part)
     if found != written:
         raise EndedEarly(
             f"{written} frames were colored, but {found} were found again in {film.path}; "
