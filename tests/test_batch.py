@@ -6,6 +6,9 @@ import pytest
 
 from vidcolor.batch import Outcome, plan, run
 from vidcolor.errors import MediaError, VidcolorError
+from vidcolor.ledger import Ledger
+
+LEDGER = Ledger({})
 
 
 @pytest.fixture
@@ -98,17 +101,17 @@ def test_done_files_are_skipped_and_a_failure_does_not_stop_the_rest(archive):
             raise MediaError("b.avi is broken")
         return Outcome(job, "done", 1)
 
-    outcomes = list(run(jobs, work, overwrite=False))
+    outcomes = list(run(jobs, work, overwrite=False, ledger=LEDGER))
     assert [outcome.status for outcome in outcomes] == ["skipped", "failed", "done", "done"]
     assert outcomes[1].error == "b.avi is broken"
 
 
 def test_a_result_that_exists_is_refused_when_its_source_is_named(archive):
     jobs = plan([archive / "a.mp4"], None, recursive=False)
-    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=False)
+    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=False, ledger=LEDGER)
     assert outcome.status == "failed"
     assert "--overwrite" in str(outcome.error)
-    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=True)
+    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=True, ledger=LEDGER)
     assert outcome.status == "done"
 
 
@@ -117,5 +120,33 @@ def test_a_missing_source():
         plan([Path("nowhere.mp4")], None, recursive=False),
         lambda job: Outcome(job, "done"),
         overwrite=False,
+        ledger=LEDGER,
     )
     assert "nowhere.mp4: no such file" in str(outcome.error)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_the_same_command_goes_on_where_it_was_stopped(archive, overwrite):
+    """Whether or not results of earlier commands are to be replaced."""
+    sources = [archive / name for name in ("a.mp4", "b.avi", "old/c.mkv")]
+    jobs, made = plan(sources, archive / "out", recursive=False), []
+
+    def work(job, stop=None):
+        if job.source.name == stop:
+            raise KeyboardInterrupt
+        job.target.write_text(f"made in round {len(made)}")
+        made.append(job.source.name)
+        return Outcome(job, "done", 1)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(run(jobs, lambda job: work(job, stop="c.mkv"), overwrite=overwrite, ledger=LEDGER))
+    jobs[1].target.write_text("somebody else's")
+    outcomes = list(run(jobs, work, overwrite=overwrite, ledger=LEDGER))
+    assert outcomes[0].status == "skipped"
+    # What was changed since is no longer the result of that command.
+    assert outcomes[1].status == ("done" if overwrite else "failed")
+    assert outcomes[2].status == "done"
+    assert made == ["a.mp4", "b.avi", *(["b.avi"] if overwrite else []), "c.mkv"]
+    assert not list((archive / "out").glob(".*")), "the ledger goes when the command has ended"
+    (again, *_) = run(jobs, work, overwrite=overwrite, ledger=LEDGER)
+    assert again.status == ("done" if overwrite else "failed")

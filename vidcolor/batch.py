@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from vidcolor.errors import VidcolorError
+from vidcolor.ledger import Ledger, sweep_ledgers
 from vidcolor.media.containers import default_suffix
-from vidcolor.pieces import sweep
+from vidcolor.pieces import kept, sweep
 
 log = logging.getLogger(__name__)
 
@@ -90,31 +91,44 @@ def run(
     work: Callable[[Job], Outcome],
     *,
     overwrite: bool,
+    ledger: Ledger,
 ) -> Iterator[Outcome]:
     """Do the jobs one after the other; a job that fails does not stop the rest.
 
     work(job) colours it and returns its outcome, or raises VidcolorError.
+    ledger: what the same command has made before it was stopped; that is not made again, neither
+    with `overwrite` nor where the source is named.
     What earlier runs left in the folders of the targets, and nobody can use, is removed first.
     """
-    for folder in dict.fromkeys(job.target.parent for job in jobs):
+    folders = dict.fromkeys(job.target.parent for job in jobs)
+    for folder in folders:
         sweep(folder)
+        sweep_ledgers(folder)
+    unfinished = False
     for job in jobs:
         try:
             if not job.source.exists():
                 raise VidcolorError(f"{job.source}: no such file or folder; is the name right?")
+            made = ledger.has(job.source, job.target)
+            if made or (job.target.exists() and job.from_folder and not overwrite):
+                yield Outcome(job, "skipped")
+                continue
             if job.target.exists() and not overwrite:
-                if job.from_folder:
-                    yield Outcome(job, "skipped")
-                    continue
                 raise VidcolorError(
                     f"{job.target} exists already; add --overwrite, or give another --output"
                 )
             _make_folder(job.target.parent)
             outcome = work(job)
+            if job is not jobs[-1]:
+                ledger.note(job.source, job.target)
         except (VidcolorError, OSError) as error:
             log.error("%s failed", job.source, exc_info=True)
             outcome = Outcome(job, "failed", error=str(error))
+            unfinished = unfinished or kept(job.target) is not None
         yield outcome
+    if not unfinished:
+        for folder in folders:
+            ledger.forget(folder)
 
 
 def _files(source: Path, recursive: bool) -> Iterator[tuple[Path, Path | None]]:

@@ -28,6 +28,7 @@ from vidcolor.cli.options import (
     weights_dir_option,
 )
 from vidcolor.cli.progress import Reporter
+from vidcolor.ledger import Ledger
 from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.probe import probe
 from vidcolor.pieces import PieceSettings, is_running, kept, piece_folder
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from vidcolor.colorizer import Colorizer
 
 log = logging.getLogger(__name__)
+
+TELLING = {"as_json", "quiet", "verbose", "log_file", "overwrite", "fresh"}
+"""Options that no result depends on."""
 
 BETTER = (
     "the built-in model is small; --model video has DeOldify's quality "
@@ -175,6 +179,7 @@ class Session:
         self.pieces = PieceSettings(seconds=options["piece_seconds"])
         self.console = Console(stderr=True)
         self.job: Job | None = None
+        self.several = False
         self.colorizer = cache(self.load)
 
     def load(self, kind: str) -> "Colorizer":
@@ -204,13 +209,19 @@ class Session:
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Colour everything and tell of it; with several files, a table at the end."""
         self.reporter = Reporter(self.console, len(jobs), quiet=self.options["quiet"])
+        self.several = len(jobs) > 1
         outcomes = []
         for job in jobs:
             if job.source.exists() and (self.options["overwrite"] or not job.target.exists()):
                 self.colorizer(job.kind)  # a model that cannot be loaded stops the run at once
                 break
+        settings = {name: value for name, value in self.options.items() if name not in TELLING}
+        ledger = Ledger(settings)
+        if self.options["fresh"]:
+            for job in jobs:
+                ledger.forget(job.target.parent)
         with self.reporter.shown():
-            for outcome in run(jobs, self.work, overwrite=self.options["overwrite"]):
+            for outcome in run(jobs, self.work, overwrite=self.options["overwrite"], ledger=ledger):
                 outcomes.append(outcome)
                 self.tell(outcome)
         if len(outcomes) > 1 and not self.options["quiet"]:
@@ -251,7 +262,7 @@ class Session:
         if self.job is None:
             return []
         manifest = None if self.trial else kept(self.job.target)
-        if manifest is None and not self.job.from_folder:
+        if manifest is None and not self.several:
             return []
         notes = []
         if manifest:
