@@ -1,6 +1,7 @@
 """Training: recipes, photos, and whole runs of a few steps that are stopped, killed and resumed."""
 
 import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -56,10 +57,16 @@ def photos(photo_folder):
 
 
 @pytest.fixture(scope="module")
-def finished(photo_folder, tmp_path_factory):
+def clips(make_clip):
+    """The option that gives a film in colour to score with."""
+    return "--clips", str(make_clip("bt709.mp4"))
+
+
+@pytest.fixture(scope="module")
+def finished(photo_folder, clips, tmp_path_factory):
     """The folder of a whole run of tiny.toml, made by the command."""
     out = tmp_path_factory.mktemp("runs") / "tiny"
-    result = CliRunner().invoke(command, arguments(photo_folder, out))
+    result = CliRunner().invoke(command, arguments(photo_folder, out, *clips))
     assert result.exit_code == 0, result.stderr
     assert "left out: 1 gray, 1 broken, 1 smaller" in " ".join(result.stderr.split())
     return out
@@ -208,6 +215,8 @@ def test_a_whole_run_leaves_a_folder_that_a_person_understands(finished):
     gray = np.asarray(chosen)[:, :64].astype(int)
     assert np.ptp(gray, axis=2).max() == 0 and np.ptp(np.asarray(chosen)[:, 128:], axis=2).max() > 9
     assert load_generator(finished / "final.safetensors").name == "lite"
+    scores = [line for line in map(json.loads, (finished / "log.jsonl").open()) if "skin" in line]
+    assert {"ab_error", "frechet", "cdc_gap"} <= scores[0].keys()
 
 
 def test_its_result_colours_a_film(finished, clip, tmp_path):
@@ -250,26 +259,23 @@ main()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
-def test_a_run_that_was_killed_ends_like_one_that_was_not(finished, photo_folder, tmp_path):
+def test_a_run_that_was_killed_ends_like_one_that_was_not(finished, photo_folder, clips, tmp_path):
     """One kill in each kind of phase; every process gets one checkpoint further at least."""
     out = tmp_path / "run"
+    words = arguments(photo_folder, out, *clips, "--resume")
     environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     for phase in ("pretrain-2", "critic-1-1", "gan-1"):
-        code = KILLED.format(phase=phase, arguments=arguments(photo_folder, out, "--resume"))
+        code = KILLED.format(phase=phase, arguments=words)
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
         assert done.returncode == -signal.SIGKILL, done.stderr.decode()
         assert (out / "checkpoints" / f"{phase}.partial.pt").exists()
     # Pictures: killed in the middle of images-2, as if two were missing.
-    result = CliRunner().invoke(
-        command, arguments(photo_folder, out, "--resume", "--phase", "gan-1")
-    )
-    assert result.exit_code == 0, result.stderr
-    result = CliRunner().invoke(
-        command, arguments(photo_folder, out, "--resume", "--phase", "images-2")
-    )
+    for phase in ("gan-1", "images-2"):
+        result = CliRunner().invoke(command, [*words, "--phase", phase])
+        assert result.exit_code == 0, result.stderr
     (out / "checkpoints" / "images-2.pt").unlink()
     (out / "images-2" / "generated" / "0000003.png").unlink()
-    result = CliRunner().invoke(command, arguments(photo_folder, out, "--resume"))
+    result = CliRunner().invoke(command, words)
     assert result.exit_code == 0, result.stderr
     ours, whole = load_file(out / "final.safetensors"), load_file(finished / "final.safetensors")
     assert all(torch.equal(ours[name], tensor) for name, tensor in whole.items())

@@ -1,5 +1,6 @@
 """The command `vidcolor train`: photos in, a model out."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,10 @@ import click
 from vidcolor.cli.options import device_option
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from rich.console import Console
 
+    from vidcolor.nogan.clips import Clips
     from vidcolor.nogan.machine import Machine
     from vidcolor.nogan.recipe import Recipe
 
@@ -29,6 +32,12 @@ if TYPE_CHECKING:
     multiple=True,
     type=click.Path(path_type=Path),
     help="Photos to score with; otherwise a share of --data is held back, as the recipe says.",
+)
+@click.option(
+    "--clips",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Films, or folders of films, on whose gray versions scores look for flicker.",
 )
 @click.option(
     "--out",
@@ -60,6 +69,7 @@ def train(
     recipe: Path,
     data: tuple[Path, ...],
     val: tuple[Path, ...],
+    clips: tuple[Path, ...],
     out: Path | None,
     only: tuple[str, ...],
     start: Path | None,
@@ -97,6 +107,7 @@ def train(
     if dry_run:
         show_plan(console, settings, len(photos), machine)
         return
+    moments = read_clips(clips, settings.gan.size) if clips and settings.gan else None
     folder = out or Path("runs") / recipe.stem
     run = Run.open(folder, recipe, machine, resume=resume)
     if not find_spec("tensorboard"):
@@ -109,11 +120,28 @@ def train(
             run,
             only=only,
             start=start,
+            clips=moments,
             on_phase=lambda now: watch.begin(now.name),
             on_step=watch.step,
         )
     if final:
         console.print(f"{final}: use it with --model {final}")
+
+
+def read_clips(places: Sequence[Path], size: int) -> "Clips":
+    """A few frames of the films in `places`, to be measured by colour distribution consistency."""
+    from vidcolor.evaluate.consistency import Consistency
+    from vidcolor.evaluate.pairs import films_in
+    from vidcolor.nogan.clips import load_clips
+
+    def measure(frames: "Sequence[NDArray]") -> float:
+        consistency = Consistency()
+        for frame in frames:
+            consistency.add(frame)
+        assert consistency.value is not None
+        return consistency.value
+
+    return load_clips([film for place in places for film in films_in(place)], size, measure)
 
 
 def show_plan(console: "Console", recipe: "Recipe", photos: int, machine: "Machine") -> None:

@@ -9,8 +9,9 @@ every score gets a cost, the sum of five terms that each say one thing a person 
 - `skin_gap` / 2, absolute: is there as much of the colour of skin as in the photos?
 - `saturated_gap` / 4 where positive: is there more glaring colour than in the photos?
 
-and, with clips, `cdc` over its value before: do colours stay from frame to frame? The least cost
-wins. The curve has turned when so many scores in a row as `patience` says are worse than the best.
+and, with clips, `cdc_gap` where positive: do the colours of frames that follow each other change
+more than in the originals? The least cost wins. The curve has turned when so many scores in a row
+as `patience` says are worse than the best.
 """
 
 Score = dict[str, float]
@@ -19,14 +20,14 @@ Score = dict[str, float]
 def cost(score: Score, first: Score) -> float:
     """The sum above; `first` is the score before the phase began."""
     relative = [
-        score[name] / max(first[name], 1e-9) for name in ("frechet", "ab_error", "cdc")
-        if name in score
-    ]  # fmt: skip
+        score[name] / max(first[name], 1e-9) for name in ("frechet", "ab_error") if name in score
+    ]
     return (
         sum(relative)
         + abs(score["colorfulness_gap"])
         + abs(score["skin_gap"]) / 2
         + max(0.0, score["saturated_gap"]) / 4
+        + max(0.0, score.get("cdc_gap", 0.0))
     )
 
 

@@ -1,4 +1,4 @@
-"""How good a generator is, in numbers, on photos that it does not learn from."""
+"""How good a generator is, in numbers, on photos and clips that it does not learn from."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from vidcolor import color
 from vidcolor.models.critic import Critic
 from vidcolor.nogan.augment import Sample, plain
+from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import judge
 from vidcolor.nogan.draw import draw_curves, draw_grid
 from vidcolor.nogan.inflection import Score, best_of, cost
@@ -31,9 +32,11 @@ SATURATED = 0.2
 
 
 class Scorer:
-    """Scores a painter on the middles of evenly chosen validation photos."""
+    """Scores a painter on the middles of evenly chosen validation photos, and on clips."""
 
-    def __init__(self, photos: Photos, *, size: int, count: int, machine: Machine) -> None:
+    def __init__(
+        self, photos: Photos, *, size: int, count: int, machine: Machine, clips: Clips | None = None
+    ) -> None:
         chosen = np.linspace(0, len(photos) - 1, min(count, len(photos))).astype(int)
         self.machine = machine
         crops = np.stack([centre(photos[int(n)], size) for n in chosen])
@@ -41,6 +44,9 @@ class Scorer:
         self.originals = _pixels([_rgb(sample) for sample in self._samples()])
         self.critic: Critic | None = None
         self.features = np.empty(0)
+        self.clips = clips
+        if clips is not None:
+            self.change = clips.mean(lambda clip: _rgb(self._sample(clip)))
 
     def begin(self, critic: Critic, painter: Painter) -> None:
         """Keep the critic as it is now: its features make the Frechet distance of the phase."""
@@ -70,6 +76,9 @@ class Scorer:
         if self.critic is not None:
             features = self._features([normalise(picture) for picture in painted])
             result["frechet"] = frechet(features, self.features)
+        if self.clips is not None:
+            cdc = self.clips.mean(lambda clip: painter.show(self._sample(clip)))
+            result["cdc_gap"] = cdc / max(self.change, 1e-4) - 1
         values = torch.tensor(list(result.values()), dtype=torch.float32).to(self.machine.device)
         self.machine.average([values])  # so that all processes stop at the same step
         return dict(zip(result, [round(value, 5) for value in values.tolist()], strict=True))
@@ -79,7 +88,7 @@ class Scorer:
         if self.machine.rank:
             return
         self.show(painter, folder / "samples" / f"{phase}-{int(scores[-1]['step']):06}.png")
-        names = ("colorfulness_gap", "ab_error", "skin_gap", "saturated_gap", "frechet", "cdc")
+        names = ("colorfulness_gap", "ab_error", "skin_gap", "saturated_gap", "frechet", "cdc_gap")
         curves = {"cost": [(s["step"], cost(s, scores[0])) for s in scores]}
         for name in names:
             if name in scores[0]:
@@ -96,7 +105,10 @@ class Scorer:
 
     def _samples(self) -> Iterator[Sample]:
         for crops in self.crops.split(CHUNK):
-            yield plain(crops.to(self.machine.device))
+            yield self._sample(crops)
+
+    def _sample(self, crops: Tensor) -> Sample:
+        return plain(crops.to(self.machine.device))
 
     @torch.no_grad()
     def _features(self, pictures: list[Tensor]) -> NDArray:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vidcolor.errors import RecipeError
+from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import generate_images, new_critic, train_critic
 from vidcolor.nogan.draw import draw_losses
 from vidcolor.nogan.gan import gan
@@ -70,6 +71,7 @@ def train(
     *,
     only: Sequence[str] = (),
     start: Path | None = None,
+    clips: Clips | None = None,
     on_phase: Callable[[Phase], None] = lambda phase: None,
     on_step: OnStep = lambda step, steps, losses, photos: None,
 ) -> Path | None:
@@ -77,6 +79,7 @@ def train(
 
     only: names of phases, where not all of them are wanted.
     start: a checkpoint or published generator to begin from, instead of chance.
+    clips: moments of films on which scores see flicker, too.
     Returns final.safetensors, the newest generator, or None where there is none yet.
     Raises RecipeError if a phase lacks what an earlier one makes, or photos are too few.
     """
@@ -110,7 +113,8 @@ def train(
             train_critic(critic, now.stage, folder, **where)
         else:
             assert critic is not None and recipe.gan is not None
-            gan(painter, critic, photos, scorer_of(recipe, validation, run.machine), **where)
+            scorer = scorer_of(recipe, validation, run.machine, clips)
+            gan(painter, critic, photos, scorer, **where)
         if run.machine.rank == 0:
             draw_losses(run.folder)
     return export(painter, recipe, photos, validation, run, names)
@@ -175,9 +179,12 @@ def _read_start(path: Path) -> dict[str, Tensor]:
     return network.state_dict()
 
 
-def scorer_of(recipe: Recipe, validation: Photos, machine: Machine) -> Scorer:
+def scorer_of(
+    recipe: Recipe, validation: Photos, machine: Machine, clips: Clips | None = None
+) -> Scorer:
     assert recipe.gan is not None
-    return Scorer(validation, size=recipe.gan.size, count=recipe.scored, machine=machine)
+    size, count = recipe.gan.size, recipe.scored
+    return Scorer(validation, size=size, count=count, machine=machine, clips=clips)
 
 
 def export(
