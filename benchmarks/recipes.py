@@ -1,11 +1,13 @@
 """Start the published recipes at their real sizes: `python benchmarks/recipes.py [NAME ...]`.
 
-Two steps of every phase with batches of 1 (2 for the critic) and made-up photos; random encoders
-and no VGG, so that nothing is downloaded. Prints each phase's time and the peak of memory so far.
+Two steps of every phase with batches of 1 (a pair of pictures for the critic) and made-up photos;
+ResNet and VGG are as large as the published ones but know nothing, so that nothing is downloaded.
+Prints each phase's time and its peak of memory.
 """
 
 import dataclasses
 import itertools
+import re
 import resource
 import sys
 import tempfile
@@ -15,16 +17,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import nn
+from torchvision.models import vgg16_bn
 
+from vidcolor.nogan import train
+from vidcolor.nogan.losses import FeatureLoss
 from vidcolor.nogan.machine import join_machine
 from vidcolor.nogan.photos import load_photos
 from vidcolor.nogan.plan import plan
-from vidcolor.nogan.recipe import Recipe, Stage, read_recipe
+from vidcolor.nogan.recipe import Content, Recipe, Stage, read_recipe
 from vidcolor.nogan.run import Run
-from vidcolor.nogan.train import Phase, phases, train
 
 TRAINING = Path(__file__).parents[1] / "training"
 NAMES = ("artistic", "stable", "video")
+CLEAR = Path("/proc/self/clear_refs")
+"""Linux forgets a process's peak of memory when 5 is written here."""
 
 
 def shorten(recipe: Recipe) -> Recipe:
@@ -40,7 +47,6 @@ def shorten(recipe: Recipe) -> Recipe:
         scored=2,
         checkpoint_every=1000,
         generator=dataclasses.replace(recipe.generator, encoder="random"),
-        content=dataclasses.replace(recipe.content, features="none"),
         pretrain=two(*recipe.pretrain),
         images=dataclasses.replace(recipe.images, batch=1, keep=1e-6),
         critic=dataclasses.replace(
@@ -50,15 +56,33 @@ def shorten(recipe: Recipe) -> Recipe:
     )
 
 
+def untaught_features(content: Content) -> FeatureLoss:
+    """In the place of `imagenet.feature_loss`."""
+    features = vgg16_bn().features
+    assert isinstance(features, nn.Sequential)
+    return FeatureLoss(features, content.weights)
+
+
+def forget_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif CLEAR.exists():
+        CLEAR.write_text("5")
+
+
 def peak(device: torch.device) -> float:
-    """GB, of the device or of this process."""
+    """GB of the device or of this process, since the last `forget_peak` (on Linux)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
+    if CLEAR.exists():
+        status = CLEAR.with_name("status").read_text()
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def main() -> None:
     machine = join_machine("auto", "auto")
+    train.feature_loss = untaught_features
     for name in sys.argv[1:] or NAMES:
         file = TRAINING / f"{name}.toml"
         recipe = shorten(read_recipe(file))
@@ -71,17 +95,18 @@ def main() -> None:
             estimates = {row.phase: row for row in plan(recipe, len(photos), machine)}
             marks: list[tuple[str, float, float]] = []
 
-            def mark(phase: Phase, marks: list[tuple[str, float, float]] = marks) -> None:
+            def mark(phase: train.Phase, marks: list[tuple[str, float, float]] = marks) -> None:
                 marks.append((phase.name, time.perf_counter(), peak(machine.device)))
+                forget_peak(machine.device)
 
             run = Run.open(Path(folder) / "run", file, machine, resume=False)
-            train(recipe, photos, photos.subset([0, 1]), run, on_phase=mark)
-            mark(Phase("end", "gan"))
+            train.train(recipe, photos, photos.subset([0, 1]), run, on_phase=mark)
+            mark(train.Phase("end", "gan"))
             for (phase, start, _), (_, end, most) in itertools.pairwise(marks):
                 guess = estimates[phase].memory / 1e9
                 line = f"{name:9} {phase:11} size {estimates[phase].size:3}  {end - start:6.1f} s"
                 print(f"{line}  peak {most:5.1f} GB (planned {guess:.1f})", flush=True)
-            assert len(marks) == len(phases(recipe)) + 1
+            assert len(marks) == len(train.phases(recipe)) + 1
 
 
 if __name__ == "__main__":
