@@ -6,7 +6,6 @@ Prints each phase's time and its peak of memory.
 """
 
 import dataclasses
-import itertools
 import re
 import resource
 import sys
@@ -24,7 +23,7 @@ from vidcolor.nogan import train
 from vidcolor.nogan.losses import FeatureLoss
 from vidcolor.nogan.machine import join_machine
 from vidcolor.nogan.photos import load_photos
-from vidcolor.nogan.plan import plan
+from vidcolor.nogan.plan import Estimate, plan
 from vidcolor.nogan.recipe import Content, Recipe, Stage, read_recipe
 from vidcolor.nogan.run import Run
 
@@ -92,21 +91,29 @@ def main() -> None:
                 pixels = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
                 Image.fromarray(pixels).resize((256, 192)).save(Path(folder) / f"{number}.png")
             photos = load_photos([Path(folder)], smallest=64)
-            estimates = {row.phase: row for row in plan(recipe, len(photos), machine)}
-            marks: list[tuple[str, float, float]] = []
+            planned = {row.phase: row for row in plan(recipe, len(photos), machine)}
+            began: list[tuple[str, float]] = []
 
-            def mark(phase: train.Phase, marks: list[tuple[str, float, float]] = marks) -> None:
-                marks.append((phase.name, time.perf_counter(), peak(machine.device)))
+            def mark(
+                phase: train.Phase,
+                name: str = name,
+                planned: dict[str, Estimate] = planned,
+                began: list[tuple[str, float]] = began,
+            ) -> None:
+                """Tell what the phase before this one took."""
+                now, most = time.perf_counter(), peak(machine.device)
+                if began:
+                    row, seconds = planned[began[-1][0]], now - began[-1][1]
+                    line = f"{name:9} {row.phase:11} size {row.size:3}  {seconds:6.1f} s"
+                    guess = row.memory / 1e9
+                    print(f"{line}  peak {most:5.1f} GB (planned {guess:.1f})", flush=True)
+                began.append((phase.name, now))
                 forget_peak(machine.device)
 
             run = Run.open(Path(folder) / "run", file, machine, resume=False)
             train.train(recipe, photos, photos.subset([0, 1]), run, on_phase=mark)
             mark(train.Phase("end", "gan"))
-            for (phase, start, _), (_, end, most) in itertools.pairwise(marks):
-                guess = estimates[phase].memory / 1e9
-                line = f"{name:9} {phase:11} size {estimates[phase].size:3}  {end - start:6.1f} s"
-                print(f"{line}  peak {most:5.1f} GB (planned {guess:.1f})", flush=True)
-            assert len(marks) == len(train.phases(recipe)) + 1
+            assert len(began) == len(train.phases(recipe)) + 1
 
 
 if __name__ == "__main__":
