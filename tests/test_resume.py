@@ -150,6 +150,21 @@ def test_a_film_that_was_killed_equals_one_that_was_not(vfr_film, colorizer, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.mp4", "whole.mp4"]
 
 
+def test_a_run_that_was_killed_while_it_joined_the_pieces(film, colorizer, tmp_path):
+    whole, target = tmp_path / "whole.mp4", tmp_path / "killed.mp4"
+    colorize_film(film, whole, colorizer, FAST, pieces=SHORT)
+    run = server.Process(target=color, args=(film, target))
+    run.start()
+    wait_for(lambda: (manifest := kept(target)) and manifest.complete)
+    run.kill()
+    run.join()
+    assert not target.exists()
+    report = colorize_film(film, target, colorizer, FAST, pieces=SHORT)
+    assert report.kept == report.frames == 240
+    assert decoded(target) == decoded(whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [film.name, target.name, whole.name]
+
+
 @pytest.mark.parametrize("name", ["film.ts", "film.avi", "film.h264"])
 def test_a_film_in_pieces_equals_one_in_one_piece(name, colorizer, tmp_path):
     """Also where a jump into the film is not exact, or not possible."""

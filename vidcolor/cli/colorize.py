@@ -299,6 +299,11 @@ class Session:
         manifest = kept(job.target)
         if self.trial or manifest is None or is_running(piece_folder(job.target)):
             return ""
+        if manifest.complete:
+            return (
+                f" (all {manifest.frames} coloured frames are kept; the same command joins them, "
+                "--fresh makes them anew)"
+            )
         return f" ({manifest.frames} frames are kept; the same command goes on after them)"
 
     def summary(self, outcome: Outcome) -> dict:

@@ -121,7 +121,7 @@ def _write(
         **(attach_options(film, cover, unfinished.parent, 1 + len(mapped)) if cover else {}),
     )
     folder = pieces[0].path.absolute().parent
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with run(command, doing, cwd=folder, **pipes) as process:
         process.send(_playlist(film, pieces).encode())
         process.finish()
