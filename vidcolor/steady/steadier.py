@@ -119,6 +119,8 @@ class Steadier:
         chroma = _resize(frame.chroma.transpose(1, 2, 0), grid)
         weight = np.full(luma.shape, 1, np.float32)
         before = window[-1] if window else self._memory
+        if before is not None and before.luma.shape != luma.shape:
+            before = None  # a memory of another grid: a shot begins
         link = None if before is None else self._tracker.link(before.luma, luma)
         if before is None or link is None or _is_cut(link, frame.cut_score):
             window.append(_Seen(frame, luma, chroma, None, weight, _sums(chroma, weight)))
