@@ -109,6 +109,35 @@ def test_flicker_goes(strength: str):
     assert change[1] < 0.25 * change[0]
 
 
+def grainy(frames: list[SmallFrame], amount: float = 15) -> list[SmallFrame]:
+    """With grain over all of luma."""
+    random = np.random.default_rng(4)
+    return [
+        frame._replace(
+            luma=(frame.luma + random.normal(0, amount, frame.luma.shape))
+            .clip(0, 255)
+            .astype(np.uint8)
+        )
+        for frame in frames
+    ]
+
+
+def test_flicker_goes_from_grainy_films_too():
+    truth = still(16)
+    frames = grainy(flickering(truth))
+    errors = [
+        np.sqrt(((planes(some) - planes(truth)) ** 2).mean()) for some in (frames, steadied(frames))
+    ]
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_no_colour_crosses_a_cut_of_a_grainy_film():
+    result = planes(steadied(grainy(still(8, 1, RED) + still(8, 2, BLUE))))
+    for number, frame in enumerate(result):
+        color = RED if number < 8 else BLUE
+        assert np.abs(frame - np.reshape(color, (2, 1, 1))).max() < 0.03
+
+
 def test_what_moves_leaves_no_trail():
     truth = moving_square(24, small=1)
     for ours, real in zip(steadied(truth), truth, strict=True):

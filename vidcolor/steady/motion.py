@@ -11,7 +11,10 @@ FINEST_SCALE = 1
 """DIS stops at half the size: a quarter of the time, and chroma is never sharper than that."""
 
 LUMA_STEP = 8.0
-"""Change of luma, in levels of 255, at which trust has fallen to 1/e."""
+"""Change of luma, in levels of 255, at which trust has fallen to 1/e, where there is no grain."""
+
+CALM = 20
+"""Percentage of the picture, its calmest places, that shows grain and no texture."""
 
 
 class Motion(NamedTuple):
@@ -56,20 +59,25 @@ class Tracker:
         """Two neighbouring frames' luma, (h, w) uint8."""
         ahead = self._calculate(earlier, later)
         behind = self._calculate(later, earlier)
+        grain = 2 * _grain(later)  # that of either frame
         return Link(
-            forth=_motion(earlier, later, behind, ahead),
-            back=_motion(later, earlier, ahead, behind),
+            forth=_motion(earlier, later, behind, ahead, grain),
+            back=_motion(later, earlier, ahead, behind, grain),
         )
 
     def _calculate(self, here: NDArray, there: NDArray) -> NDArray:
         return self._flow.calc(here, there, np.zeros((*here.shape, 2), np.float32))
 
 
-def _motion(carried: NDArray, target: NDArray, flow: NDArray, reverse: NDArray) -> Motion:
+def _motion(
+    carried: NDArray, target: NDArray, flow: NDArray, reverse: NDArray, grain: float
+) -> Motion:
     """flow: from `target` to the frame that is carried, in pixels; reverse: the other way.
+    grain: variance of what grain alone could make them differ by.
 
     Trust falls where going there and back ends elsewhere (Sundaram et al. 2010), where luma
-    differs by more than the whole picture's flicker, and it is nothing outside the picture.
+    differs by more than its grain and the whole picture's flicker, and it is nothing outside the
+    picture.
     """
     height, width = target.shape
     x, y = cv2.split(flow + _positions(width, height))
@@ -79,10 +87,20 @@ def _motion(carried: NDArray, target: NDArray, flow: NDArray, reverse: NDArray) 
 
     change = target.astype(np.float32) - _sample(carried, x, y)
     change -= np.median(change[::4, ::4])
-    change = cv2.blur(change * change, (5, 5)) * (1 / LUMA_STEP**2)
+    change = cv2.blur(change * change, (5, 5))
+    grain = min(grain, float(np.median(change[::4, ::4])))  # fine texture, well followed, is none
+    change = np.maximum(change - grain, 0) * (1 / (LUMA_STEP**2 + grain))
 
     inside = (x > -1) & (x < width) & (y > -1) & (y < height)
     return Motion(x, y, np.exp(-(missed / allowed + change)) * inside)
+
+
+def _grain(luma: NDArray) -> float:
+    """Variance of the grain: that of fine detail, where there is least of it."""
+    levels = luma.astype(np.float32)
+    fine = levels - cv2.GaussianBlur(levels, (9, 9), 2)
+    energy = cv2.blur(fine * fine, (15, 15))
+    return float(np.percentile(energy[::8, ::8], CALM))
 
 
 def squares(pairs: NDArray) -> NDArray:
