@@ -15,6 +15,7 @@ from vidcolor.nogan.critic_phase import critic_loss, judge
 from vidcolor.nogan.descent import Descent, progress
 from vidcolor.nogan.inflection import best_of, has_turned
 from vidcolor.nogan.losses import adversarial_loss
+from vidcolor.nogan.norms import fold
 from vidcolor.nogan.painter import Painter
 from vidcolor.nogan.photos import Batches, Photos
 from vidcolor.nogan.pretrain import OnStep, steps_of
@@ -39,6 +40,7 @@ def gan(
     stage, machine = recipe.gan, run.machine
     device = machine.device
     painter.begin(stage)
+    painter.heed(fold(critic))
     scorer.begin(critic, painter)
     artist = Descent(painter.groups(stage.rates), stage, machine)
     rate = stage.rates[-1] * stage.critic_rate

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidcolor.models.critic import Critic
+
 LAYERS = (22, 32, 42)
 """VGG-16-BN's activations before its third, fourth and fifth max-pool."""
 
@@ -54,4 +56,36 @@ class FeatureLoss(nn.Module):
             if number in LAYERS:
                 # A copy, since the layer after it may work in place.
                 found.append(x.clone())
+        return found
+
+
+class CriticFeatureLoss(nn.Module):
+    """L1 between the features that a critic sees in two pictures, where there is no VGG.
+
+    After Wang et al., "High-Resolution Image Synthesis and Semantic Manipulation with Conditional
+    GANs" (2018), equation 4. Each block of the critic adds the difference as a share of what it
+    sees in the photo. Pictures are (B, 3, n, n) ImageNet-normalised RGB; the critic does not learn.
+    """
+
+    def __init__(self, critic: Critic) -> None:
+        super().__init__()
+        self.critic = critic.eval().requires_grad_(False)
+
+    def forward(self, ours: Tensor, photo: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = self._features(photo)
+        pairs = zip(self._features(ours), wanted, strict=True)
+        return torch.stack(
+            [F.l1_loss(got, want) / want.abs().mean().clamp(min=1e-6) for got, want in pairs]
+        ).sum()
+
+    def _features(self, x: Tensor) -> list[Tensor]:
+        found: list[Tensor] = []
+        hooks = [
+            block.register_forward_hook(lambda _, inputs, output: found.append(output.float()))
+            for block in self.critic.blocks
+        ]
+        self.critic(x)
+        for hook in hooks:
+            hook.remove()
         return found

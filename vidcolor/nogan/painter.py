@@ -17,11 +17,12 @@ from torch.nn import functional as F
 
 from vidcolor import color
 from vidcolor.colorizer import MEAN, STD
+from vidcolor.models.critic import Critic
 from vidcolor.models.lite import SCALE, Lite, LiteShape
 from vidcolor.models.unet import DEEP, WIDE, UNet, UNetShape
 from vidcolor.nogan import recipe
 from vidcolor.nogan.augment import Sample
-from vidcolor.nogan.losses import FeatureLoss, classification_loss
+from vidcolor.nogan.losses import CriticFeatureLoss, FeatureLoss, classification_loss
 from vidcolor.nogan.machine import Machine
 from vidcolor.nogan.norms import fold, normalise_generator
 from vidcolor.nogan.palette import Palette
@@ -58,6 +59,10 @@ class Painter(ABC):
     def begin(self, stage: recipe.Stage) -> None:
         """Take over what a stage says about losses and frozen weights."""
         del stage
+
+    def heed(self, critic: Critic) -> None:
+        """Learn from what a finished critic sees, where the recipe says so."""
+        del critic
 
     @abstractmethod
     def paint(self, seen: Tensor, *, network: Lite | UNet | None = None) -> Tensor:
@@ -221,7 +226,7 @@ class UNetPainter(Painter):
             network.encoder.load_state_dict(encoder)
         normalise_generator(network)
         self.take(network)
-        self.features = features.to(machine.device) if features else None
+        self.features: nn.Module | None = features.to(machine.device) if features else None
         self.forward: Callable[[Tensor], Tensor] = network
         if machine.compiled:
             self.forward = torch.compile(network)
@@ -240,6 +245,11 @@ class UNetPainter(Painter):
         assert isinstance(self.network, UNet)
         for parameter in self.network.encoder.parameters():
             parameter.requires_grad_(parameter.ndim < 4 or not stage.freeze_encoder)
+
+    def heed(self, critic: Critic) -> None:
+        has_vgg = isinstance(self.features, FeatureLoss)
+        if self.content.features == "vgg" and self.content.instead == "critic" and not has_vgg:
+            self.features = CriticFeatureLoss(critic)
 
     def paint(self, seen: Tensor, *, network: Lite | UNet | None = None) -> Tensor:
         forward = self.forward if network is None or network is self.network else network

@@ -108,10 +108,11 @@ class Content:
     pixels: Weight = 1.0
     """L1 of normalised RGB; for lite of chroma, beside the classification of weight 1."""
     features: Literal["vgg", "none"] = "none"
-    instead: Literal["none", "stop"] = "stop"
-    """When the VGG cannot be had: do without features, or stop with an error."""
+    instead: Literal["critic", "none", "stop"] = "stop"
+    """When the VGG cannot be had: in the GAN phase take the features that the critic sees as that
+    phase begins, do without features, or stop with an error."""
     weights: tuple[Weight, Weight, Weight] = (20.0, 70.0, 10.0)
-    """Of the three layers of features."""
+    """Of the three layers of the VGG."""
 
 
 @dataclass(frozen=True, kw_only=True)

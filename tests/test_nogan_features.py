@@ -1,0 +1,118 @@
+"""Networks that know ImageNet, fetched from a server on this machine, and their substitutes."""
+
+import threading
+from functools import partial
+from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import torch
+from torch import nn
+
+from vidcolor.errors import WeightsError
+from vidcolor.models.critic import Critic, CriticShape
+from vidcolor.nogan import imagenet
+from vidcolor.nogan.augment import plain
+from vidcolor.nogan.losses import FeatureLoss
+from vidcolor.nogan.machine import Machine
+from vidcolor.nogan.painter import UNetPainter
+from vidcolor.nogan.recipe import Content, Generator
+
+FILE = b"not really a network"
+CPU = Machine(device=torch.device("cpu"), dtype=torch.float32)
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def origin(monkeypatch, tmp_path):
+    """A served folder, and an empty one to download into."""
+    served, weights = tmp_path / "served", tmp_path / "weights"
+    served.mkdir()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("VIDCOLOR_WEIGHTS", str(weights))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(served))) as server:
+        monkeypatch.setattr(imagenet, "ORIGIN", f"http://127.0.0.1:{server.server_port}/")
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        yield served, weights
+        server.shutdown()
+
+
+@pytest.fixture
+def vgg(monkeypatch):
+    """The name of the VGG's file, as if FILE were it."""
+    name = f"vgg-{sha256(FILE).hexdigest()[:8]}.pth"
+    monkeypatch.setitem(imagenet.FILES, "vgg", name)
+    return name
+
+
+def test_a_network_is_downloaded_once(origin, vgg):
+    served, weights = origin
+    (served / vgg).write_bytes(FILE)
+    assert imagenet.fetch("vgg") == weights / vgg
+    (served / vgg).unlink()
+    assert imagenet.fetch("vgg").read_bytes() == FILE
+
+
+@pytest.mark.parametrize("content", [b"something else", FILE[:5], None])
+def test_a_wrong_or_missing_file_is_told_in_one_line(origin, vgg, content):
+    served, weights = origin
+    if content is not None:
+        (served / vgg).write_bytes(content)
+    with pytest.raises(WeightsError, match=f"cannot download {vgg} .*; put http://.* into") as told:
+        imagenet.fetch("vgg")
+    assert "\n" not in str(told.value)
+    assert list(weights.iterdir()) == []
+
+
+def test_a_file_that_was_damaged_later(origin, vgg):
+    _, weights = origin
+    weights.mkdir()
+    (weights / vgg).write_bytes(FILE[:5])
+    with pytest.raises(WeightsError, match="is damaged; delete it"):
+        imagenet.fetch("vgg")
+
+
+def test_what_stands_in_for_a_vgg_that_cannot_be_had(origin):
+    assert imagenet.feature_loss(Content(features="vgg", instead="none")) is None
+    assert imagenet.feature_loss(Content(features="vgg", instead="critic")) is None
+    with pytest.raises(WeightsError, match="change the recipe"):
+        imagenet.feature_loss(Content(features="vgg", instead="stop"))
+
+
+def losses(painter: UNetPainter) -> tuple[float, float]:
+    """Of the photo itself, and of a picture that is wrong in colour."""
+    crops = torch.randint(0, 256, (1, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+    sample = plain(crops)
+    right = painter.photo(sample)
+    wrong = right.flip(1).requires_grad_()
+    loss = painter.loss(wrong, sample)
+    loss.backward()
+    assert wrong.grad is not None and wrong.grad.abs().sum() > 0
+    return painter.loss(right, sample).item(), loss.item()
+
+
+@pytest.mark.parametrize("instead", ["critic", "none"])
+def test_the_critic_sees_what_is_wrong_in_place_of_the_vgg(instead):
+    content = Content(pixels=0.1, features="vgg", instead=instead)
+    settings = Generator(architecture="deep", shrink=32)
+    painter = UNetPainter(settings, content, CPU, None, None)
+    before = losses(painter)
+    painter.heed(Critic(CriticShape(width=8, blocks=2)))
+    after = losses(painter)
+    assert before[0] == after[0] == 0
+    if instead == "critic":
+        assert after[1] > before[1] + 0.1
+    else:
+        assert after == before
+
+
+def test_a_vgg_that_is_there_stays():
+    content = Content(features="vgg", instead="critic")
+    vgg = FeatureLoss(nn.Sequential(nn.Identity()), content.weights)
+    painter = UNetPainter(Generator(architecture="deep", shrink=32), content, CPU, vgg, None)
+    painter.heed(Critic(CriticShape(width=8, blocks=1)))
+    assert painter.features is vgg
