@@ -149,8 +149,11 @@ def _frames(
         yield LumaFrame(stamp.pts, pixels[:height, :width], stamp.cut_score, beneath)
     process.finish()
     if latest is None:
+        length = (
+            f"it lasts {film.duration:.1f} s; change --start or --end" if film.duration else _MEND
+        )
         raise MediaError(
-            f"no frame of {film.path} can be decoded in the stretch that was asked for"
+            f"no frame of {film.path} can be decoded in the stretch that was asked for; {length}"
         )
 
 
