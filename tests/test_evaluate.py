@@ -14,9 +14,9 @@ from conftest import run_ffmpeg
 from PIL import Image
 
 from vidcolor.cli import vidcolor as command
+from vidcolor.colorfulness import colorfulness
 from vidcolor.errors import MediaError, WeightsError
 from vidcolor.evaluate import frechet
-from vidcolor.evaluate.colorfulness import colorfulness
 from vidcolor.evaluate.consistency import Consistency, divergence, reduced
 from vidcolor.evaluate.fidelity import decibels, squared_error, ssim
 from vidcolor.evaluate.frechet import Gaussian, frechet_distance

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcolor.evaluate.colorfulness import colorfulness
+from vidcolor.colorfulness import colorfulness
 from vidcolor.evaluate.consistency import Consistency
 from vidcolor.evaluate.fidelity import decibels, squared_error, ssim
 from vidcolor.evaluate.picture import Picture

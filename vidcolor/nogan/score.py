@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidcolor import color
+from vidcolor.colorfulness import colorfulness
 from vidcolor.models.critic import Critic
 from vidcolor.nogan.augment import Sample, plain
 from vidcolor.nogan.clips import Clips
@@ -57,7 +58,7 @@ class Scorer:
         """Everything that `inflection.cost` wants to know."""
         painted = [painter.show(sample) for sample in self._samples()]
         ours, photos = _pixels(painted), self.originals
-        vivid, wanted = (np.mean([colorfulness(p) for p in side]) for side in (ours, photos))
+        vivid, wanted = (np.mean([colorfulness(255 * p) for p in side]) for side in (ours, photos))
         error = np.mean(
             [((_ab(a) - _ab(b)) ** 2).mean() for a, b in zip(ours, photos, strict=True)]
         )
@@ -135,14 +136,6 @@ def frechet(ours: NDArray, photos: NDArray) -> float:
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     both = np.sqrt(np.linalg.eigvalsh(root @ other @ root).clip(0)).sum()
     return float(mean + np.trace(one) + np.trace(other) - 2 * both)
-
-
-def colorfulness(rgb: NDArray) -> float:
-    """Hasler and Suesstrunk (2003); rgb (H, W, 3) float in [0, 1]."""
-    red, green, blue = np.moveaxis(255 * rgb.astype(np.float64), 2, 0)
-    across, along = red - green, (red + green) / 2 - blue
-    spread = np.hypot(across.std(), along.std())
-    return float(spread + 0.3 * np.hypot(across.mean(), along.mean()))
 
 
 def _skin(pictures: NDArray) -> tuple[float, float]:

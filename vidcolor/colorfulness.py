@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def colorfulness(rgb: NDArray, *, absolute: bool = False) -> float:
     """Hasler and Suesstrunk 2003, "Measuring colourfulness in natural images"; 0 is gray.
 
-    rgb: (h, w, 3) uint8.
+    rgb: (h, w, 3), uint8 or float in 0 to 255.
     absolute: take |R - G| and |(R + G) / 2 - B|, as the published tables of DDColor and ColorMNet
     do. The figure is then another, and lower.
     """
