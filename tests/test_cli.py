@@ -173,6 +173,15 @@ def test_names_with_brackets_are_told_whole(clip, tmp_path):
     assert said.count("[red] a.mp4") >= 2
 
 
+def test_names_cannot_break_lines_or_command_the_terminal(tmp_path):
+    film = tmp_path / "a\nWarning: \x1b[2J.mp4"
+    film.write_bytes(b"no film")
+    result = vidcolor(film, *QUICK)
+    (error,) = [line for line in result.stderr.splitlines() if "Error" in line]
+    assert r"a\nWarning: \x1b[2J.mp4" in error
+    assert "\x1b[2J" not in result.stderr
+
+
 def test_completion_offers_options_and_files_at_once(monkeypatch):
     monkeypatch.setenv("_VIDCOLOR_COMPLETE", "bash_complete")
     monkeypatch.setenv("COMP_WORDS", "vidcolor --mo")

@@ -40,6 +40,11 @@ class Stopped(KeyboardInterrupt):
         self.number = number
 
 
+def one_line(text: str) -> str:
+    """`text` as it can be shown: names of files may hold newlines and commands to the terminal."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
 class Vidcolor(click.Group):
     """A group whose first word may be a film: `vidcolor FILM` is `vidcolor colorize FILM`."""
 
@@ -79,7 +84,7 @@ class Vidcolor(click.Group):
             logger.error("the run ends with an error", exc_info=True)
             if os.environ.get("VIDCOLOR_TRACEBACK"):
                 raise
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(one_line(str(error))) from error
         except KeyboardInterrupt as stop:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C has nothing to stop
             logger.info("stopped by a signal: %r", stop)

@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from vidcolor.cli import one_line
+
 LINE_EVERY = 10.0
 """Seconds between plain lines."""
 
@@ -72,7 +74,7 @@ class Reporter:
 
     def warn(self, message: str) -> None:
         """One line that is shown even when quiet."""
-        self.console.print(message, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(one_line(message), markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def film(self, name: str) -> Iterator["FilmProgress"]:
@@ -104,7 +106,7 @@ class FilmProgress:
 
     def __init__(self, reporter: Reporter, name: str):
         self.reporter = reporter
-        self.name = name
+        self.name = name = one_line(name)
         if reporter.files > 1:
             self.name = f"{reporter.done_files + 1} of {reporter.files}, {name}"
         self.started = self.last_line = time.monotonic()
