@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +30,12 @@ class Cost:
     activations: int
     """Bytes that are kept for the backward pass."""
     weights: int
-    """Bytes of weights, gradients and Adam's two moments."""
+    """Bytes of its parameters."""
+
+
+LEARNING = 6
+"""A network that learns holds so much per parameter: itself, as normalised, its gradient, Adam's
+two moments and what Adam computes with."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +54,32 @@ class Estimate:
 def plan(recipe: Recipe, photos: int, machine: Machine) -> list[Estimate]:
     """One estimate per phase; features and the loading of photos are not counted."""
     speed = measure_speed(machine)
-    return [_estimate(phase, recipe, photos, machine, speed) for phase in phases(recipe)]
+    networks = [new_generator(recipe), *([new_critic(recipe)] if recipe.critic else [])]
+
+    @cache
+    def costs(size: int) -> list[Cost]:
+        return [cost_of(network, size, machine) for network in networks]
+
+    return [_estimate(phase, recipe, photos, machine, speed, costs) for phase in phases(recipe)]
 
 
 def _estimate(
-    phase: Phase, recipe: Recipe, photos: int, machine: Machine, speed: float
+    phase: Phase,
+    recipe: Recipe,
+    photos: int,
+    machine: Machine,
+    speed: float,
+    costs: Callable[[int], list[Cost]],
 ) -> Estimate:
     stage = phase.stage or recipe.images
     assert stage is not None
-    painting = cost_of(new_generator(recipe), stage.size, machine)
-    judging = cost_of(new_critic(recipe), stage.size, machine) if recipe.critic else painting
+    painting, judging = (costs(stage.size) * 2)[:2]
+    both = sum(cost.weights for cost in costs(stage.size))
     if phase.kind == "images":
         assert recipe.images is not None
         steps = max(1, round(recipe.images.keep * photos / stage.batch))
-        flops, memory = painting.flops, painting.weights // 4
-        seconds = steps * stage.batch * flops / speed
-        return Estimate(phase.name, steps, stage.size, stage.batch, memory, seconds)
+        seconds = steps * stage.batch * painting.flops / speed
+        return Estimate(phase.name, steps, stage.size, stage.batch, both, seconds)
     assert phase.stage is not None
     pictures = photos
     if phase.kind == "critic":
@@ -72,14 +89,14 @@ def _estimate(
     share = -(-stage.batch // (machine.world * phase.stage.accumulate))
     # A backward pass costs twice a forward pass.
     if phase.kind == "pretrain":
-        flops, memory = 3 * painting.flops, painting.weights + share * painting.activations
+        flops, learning, kept = 3 * painting.flops, painting.weights, painting.activations
     elif phase.kind == "critic":
-        flops, memory = 3 * judging.flops, judging.weights + share * judging.activations
+        flops, learning, kept = 3 * judging.flops, judging.weights, judging.activations
     else:
         # Half of the steps, at least, are the critic's, which sees two pictures per photo.
         flops = (4 * painting.flops + 9 * judging.flops) / 2
-        memory = painting.weights + judging.weights
-        memory += share * (painting.activations + 2 * judging.activations)
+        learning, kept = both, painting.activations + 2 * judging.activations
+    memory = both + (LEARNING - 1) * learning + share * kept
     seconds = steps * stage.batch * flops / speed / machine.world
     return Estimate(phase.name, steps, stage.size, stage.batch, memory, seconds)
 
@@ -115,7 +132,7 @@ def cost_of(network: nn.Module, size: int, machine: Machine) -> Cost:
     ):
         answer = network.logits(picture) if lite else network(picture)
     del answer
-    weights = 16 * sum(parameter.numel() for parameter in network.parameters())
+    weights = 4 * sum(parameter.numel() for parameter in network.parameters())
     return Cost(counter.get_total_flops() / 2, sum(kept.values()) // 2, weights)
 
 
