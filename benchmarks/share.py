@@ -7,6 +7,7 @@ can be compared with each other alone, and best with nothing else running.
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def run(source: Path, smooth: str, edges: str) -> float:
     return cpu_seconds() - started
 
 
-def measure(source: Path, ways: list[tuple[str, str]]) -> list[float]:
+def measure(source: Path, ways: Sequence[tuple[str, str]]) -> list[float]:
     return [run(source, smooth, edges) for smooth, edges in ways]
 
 
