@@ -19,7 +19,7 @@ from vidcolor.errors import MediaError, WeightsError
 from vidcolor.evaluate import frechet
 from vidcolor.evaluate.consistency import Consistency, divergence, reduced
 from vidcolor.evaluate.fidelity import decibels, squared_error, ssim
-from vidcolor.evaluate.frechet import Gaussian, frechet_distance
+from vidcolor.evaluate.frechet import Gaussian, distance_between
 from vidcolor.evaluate.networks import network_file
 from vidcolor.evaluate.pairs import aligned, films_in, photos_in, together
 from vidcolor.evaluate.picture import Picture
@@ -176,18 +176,18 @@ def gaussian(*features: tuple[float, ...]) -> Gaussian:
     return result
 
 
-def test_frechet_distance_of_means_and_spreads():
+def test_distance_between_of_means_and_spreads():
     # Means 1 and 12, variances 2 and 8: 11^2 + (sqrt 2 - sqrt 8)^2.
-    assert frechet_distance(gaussian((0,), (2,)), gaussian((10,), (14,))) == pytest.approx(123)
-    assert frechet_distance(gaussian((0,)), gaussian((10,))) is None
+    assert distance_between(gaussian((0,), (2,)), gaussian((10,), (14,))) == pytest.approx(123)
+    assert distance_between(gaussian((0,)), gaussian((10,))) is None
 
 
-def test_frechet_distance_of_turned_spreads():
+def test_distance_between_of_turned_spreads():
     # C1 = diag(2, 0), C2 = [[1, 1], [1, 1]]: tr(C1) + tr(C2) - 2 sqrt(2); the means are equal.
     along = gaussian((1, 0), (-1, 0))
     turned = gaussian((math.sqrt(0.5), math.sqrt(0.5)), (-math.sqrt(0.5), -math.sqrt(0.5)))
-    assert frechet_distance(along, turned) == pytest.approx(4 - 2 * math.sqrt(2))
-    assert frechet_distance(along, along) == pytest.approx(0, abs=1e-9)
+    assert distance_between(along, turned) == pytest.approx(4 - 2 * math.sqrt(2))
+    assert distance_between(along, along) == pytest.approx(0, abs=1e-9)
 
 
 # networks

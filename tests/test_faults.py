@@ -105,6 +105,18 @@ def damaged(source: Path, target: Path, begin: float, end: float, places: int) -
     return target
 
 
+def intra(film: Path, folder: Path, *, zeroed: slice) -> tuple[Path, Path]:
+    """`film` in frames that need no other, and the same with some of them zeroed."""
+    whole, damaged = folder / "whole.mov", folder / "film.mov"
+    run_ffmpeg("-i", film, "-c:v", "prores_ks", "-an", whole)
+    content = bytearray(whole.read_bytes())
+    places = [place for place in range(len(content)) if content[place : place + 4] == b"icpf"]
+    for place in places[zeroed]:
+        content[place : place + 64] = bytes(64)
+    damaged.write_bytes(content)
+    return whole, damaged
+
+
 class TestSource:
     """What can be wrong with the film that is read."""
 
@@ -154,13 +166,7 @@ class TestSource:
 
     def test_packets_that_cannot_be_decoded_leave_a_gap(self, film, tmp_path):
         """Intra frames alone, some of them zeroed: the others keep their times."""
-        whole, source = tmp_path / "whole.mov", tmp_path / "film.mov"
-        run_ffmpeg("-i", film("mp4"), "-c:v", "prores_ks", "-an", whole)
-        content = bytearray(whole.read_bytes())
-        places = [place for place in range(len(content)) if content[place : place + 4] == b"icpf"]
-        for place in places[30:33]:
-            content[place : place + 64] = bytes(64)
-        source.write_bytes(content)
+        whole, source = intra(film("mp4"), tmp_path, zeroed=slice(30, 33))
         code, warnings = colored(source, "-o", tmp_path / "out.mov")
         assert code == 0, warnings
         (warning,) = warnings
@@ -170,13 +176,7 @@ class TestSource:
         assert found == [*times[:30], *times[33:]]
 
     def test_more_than_half_of_it_undecodable(self, film, tmp_path):
-        whole, source = tmp_path / "whole.mov", tmp_path / "film.mov"
-        run_ffmpeg("-i", film("mp4"), "-c:v", "prores_ks", "-an", whole)
-        content = bytearray(whole.read_bytes())
-        places = [place for place in range(len(content)) if content[place : place + 4] == b"icpf"]
-        for place in places[5:95]:
-            content[place : place + 64] = bytes(64)
-        source.write_bytes(content)
+        _, source = intra(film("mp4"), tmp_path, zeroed=slice(5, 95))
         code, warnings = colored(source, "-o", tmp_path / "out.mov")
         assert (code, len(pictures(tmp_path / "out.mov"))) == (0, 10)
         assert any("cannot be decoded: 90" in line for line in warnings)

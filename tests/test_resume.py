@@ -79,11 +79,12 @@ def film(vfr_film, tmp_path):
     return path
 
 
-def decoded(path: Path) -> list[str]:
-    """Stream, timestamps and hash of every decoded frame of every stream."""
+def decoded(path: Path, streams: str = "0", *filters: str) -> list[str]:
+    """Stream, timestamps and hash of every decoded frame of the streams."""
     said = subprocess.run(
         [
-            *(find_ffmpeg().path, "-nostdin", "-v", "error", "-copyts", "-i", path, "-map", "0"),
+            *(find_ffmpeg().path, "-nostdin", "-v", "error", "-copyts", "-i", path),
+            *("-map", streams, *filters),
             *("-fps_mode", "passthrough", "-f", "framemd5", "-"),
         ],
         capture_output=True,
@@ -188,16 +189,7 @@ def test_a_film_in_pieces_equals_one_in_one_piece(name, colorizer, tmp_path):
 
 def luma_of(path: Path) -> list[str]:
     """Timestamp and hash of the luma of every frame."""
-    said = subprocess.run(
-        [
-            *(find_ffmpeg().path, "-nostdin", "-v", "error", "-copyts", "-i", path, "-map", "0:v"),
-            *("-vf", "extractplanes=y", "-fps_mode", "passthrough", "-f", "framemd5", "-"),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    return [line for line in said.splitlines() if not line.startswith("#")]
+    return decoded(path, "0:v", "-vf", "extractplanes=y")
 
 
 def test_ctrl_c_prints_the_command_that_goes_on(film):

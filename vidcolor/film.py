@@ -61,6 +61,7 @@ def colorize_film(
 
     start, end: seconds from the film's beginning; only this stretch is coloured and kept.
     deinterlace: make one picture of the two fields of interlaced frames.
+    smooth: how much the colours are steadied over time.
     pieces: how the film is divided; whatever stops the run, the pieces that were finished stay in
     a hidden folder beside `target`, and the same call goes on after them.
     fresh: forget what an earlier run has finished.
@@ -166,7 +167,7 @@ def settings_of(work: Work) -> dict[str, Any]:
             "precision": str(colorizer.dtype),
             **asdict(work.encode),
             "deinterlace": work.film.deinterlace,
-            **asdict(work.smooth),
+            "smooth": work.smooth.strength,
             "piece length": asdict(work.pieces),
         }
     )

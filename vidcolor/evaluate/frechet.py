@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from vidcolor.errors import WeightsError
 from vidcolor.evaluate.networks import PYTORCH, network_file, network_weights
+from vidcolor.frechet import frechet_distance
 
 Protocol = Literal["ntire", "clean"]
 PROTOCOLS: tuple[Protocol, ...] = ("ntire", "clean")
@@ -55,16 +56,11 @@ class Gaussian:
         return (self._products - self.count * np.outer(self.mean, self.mean)) / (self.count - 1)
 
 
-def frechet_distance(ours: Gaussian, real: Gaussian) -> float | None:
-    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)); None for fewer than two pictures."""
+def distance_between(ours: Gaussian, real: Gaussian) -> float | None:
+    """Of the two distributions; None for fewer than two pictures."""
     if min(ours.count, real.count) < 2:
         return None
-    levels, axes = np.linalg.eigh(ours.covariance)
-    root = (axes * np.sqrt(levels.clip(0))) @ axes.T
-    product = np.linalg.eigvalsh(root @ real.covariance @ root)
-    spread = np.trace(ours.covariance) + np.trace(real.covariance)
-    between = float(np.sum((ours.mean - real.mean) ** 2))
-    return between + float(spread - 2 * np.sqrt(product.clip(0)).sum())
+    return frechet_distance(ours.mean, ours.covariance, real.mean, real.covariance)
 
 
 class Inception:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vidcolor.errors import MediaError, WeightsError
 from vidcolor.evaluate.consistency import LINES as CDC_LINES
-from vidcolor.evaluate.frechet import Gaussian, Inception, Protocol, frechet_distance
+from vidcolor.evaluate.frechet import Gaussian, Inception, Protocol, distance_between
 from vidcolor.evaluate.pairs import together
 from vidcolor.evaluate.perception import Perception
 from vidcolor.evaluate.picture import Picture
@@ -144,7 +144,7 @@ class Evaluation:
             rows = {n: mean(clip[n] for clip in self.clips.values()) for n in names}
         for name, features in self._features.items():
             if name != ORIGINAL:
-                distance = frechet_distance(features, self._features[ORIGINAL])
+                distance = distance_between(features, self._features[ORIGINAL])
                 rows[name] = replace(rows[name], fid=distance)
         return rows
 

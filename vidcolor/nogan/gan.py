@@ -17,8 +17,8 @@ from vidcolor.nogan.inflection import best_of, has_turned
 from vidcolor.nogan.losses import adversarial_loss
 from vidcolor.nogan.norms import fold
 from vidcolor.nogan.painter import Painter
-from vidcolor.nogan.photos import Batches, Photos
-from vidcolor.nogan.pretrain import OnStep, steps_of
+from vidcolor.nogan.photos import Photos
+from vidcolor.nogan.pretrain import OnStep, batches_of, steps_of
 from vidcolor.nogan.recipe import Recipe
 from vidcolor.nogan.run import Run
 from vidcolor.nogan.score import Scorer
@@ -52,20 +52,14 @@ def gan(
     best: dict[str, Any] = saved.get("best", {})
     moves = saved.get("moves", 0)
     steps = steps_of(stage, len(photos))
-    batches = Batches(
-        photos,
-        size=stage.size,
-        batch=stage.batch,
-        zoom=recipe.augment.zoom,
-        seed=recipe.seed,
-        name=phase,
-    )
+    batches = batches_of(stage, photos, recipe, phase)
 
     def score(step: int) -> None:
         nonlocal best
         painter.agree()
-        scores.append({"step": step, "moves": moves, **scorer.score(painter)})
-        run.log(phase, **scores[-1])  # type: ignore[arg-type]
+        values = {"moves": moves, **scorer.score(painter)}
+        scores.append({"step": step, **values})
+        run.log(phase, step, **values)
         if best_of(scores) == len(scores) - 1:
             # Copies: what is referenced here goes on learning.
             states = {"painter": painter.state_dict(), "critic": critic.state_dict()}

@@ -23,6 +23,18 @@ def steps_of(stage: Stage, photos: int) -> int:
     return stage.steps or max(1, round(stage.epochs * stage.keep * photos / stage.batch))
 
 
+def batches_of(stage: Stage, photos: Photos, recipe: Recipe, phase: str) -> Batches:
+    """The photos of a phase, batch by batch; their order follows from the seed and the phase."""
+    return Batches(
+        photos,
+        size=stage.size,
+        batch=stage.batch,
+        zoom=recipe.augment.zoom,
+        seed=recipe.seed,
+        name=phase,
+    )
+
+
 def pretrain(
     painter: Painter,
     stage: Stage,
@@ -38,14 +50,7 @@ def pretrain(
     descent = Descent(painter.groups(stage.rates), stage, run.machine)
     parts = {"painter": painter, "descent": descent}
     steps, first = steps_of(stage, len(photos)), run.restore(phase, parts).get("step", 0)
-    batches = Batches(
-        photos,
-        size=stage.size,
-        batch=stage.batch,
-        zoom=recipe.augment.zoom,
-        seed=recipe.seed,
-        name=phase,
-    )
+    batches = batches_of(stage, photos, recipe, phase)
     device = run.machine.device
 
     for step in range(first, steps):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from vidcolor import color
 from vidcolor.colorfulness import colorfulness
+from vidcolor.frechet import frechet_distance
 from vidcolor.models.critic import Critic
 from vidcolor.nogan.augment import Sample, plain
 from vidcolor.nogan.clips import Clips
@@ -126,16 +127,8 @@ class Scorer:
 
 
 def frechet(ours: NDArray, photos: NDArray) -> float:
-    """Frechet distance of the normal distributions that fit two sets of features (N, C).
-
-    Heusel et al., "GANs Trained by a Two Time-Scale Update Rule" (2017), equation 6.
-    """
-    mean = ((ours.mean(0) - photos.mean(0)) ** 2).sum()
-    one, other = np.cov(ours.T), np.cov(photos.T)
-    values, vectors = np.linalg.eigh(one)
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    both = np.sqrt(np.linalg.eigvalsh(root @ other @ root).clip(0)).sum()
-    return float(mean + np.trace(one) + np.trace(other) - 2 * both)
+    """Distance of the normal distributions that fit two sets of features (N, C)."""
+    return frechet_distance(ours.mean(0), np.cov(ours.T), photos.mean(0), np.cov(photos.T))
 
 
 def _skin(pictures: NDArray) -> tuple[float, float]:
