@@ -19,6 +19,8 @@ from vidcolor.weights.places import carried_folder
 SQUARES = (192, 256, 336, 448)
 """Sides of the pictures that DeOldify's networks paint at render factors 12, 16, 21 and 28."""
 
+BATCH = 4
+
 
 def pan(count: int, width: int, height: int) -> Iterator[NDArray]:
     """(height, width) uint8: a window that slides over a textured picture."""
@@ -31,9 +33,9 @@ def pan(count: int, width: int, height: int) -> Iterator[NDArray]:
 
 def flicker(lumas: Iterable[NDArray], width: int, height: int) -> list[SmallFrame]:
     """The same with a colour that differs from frame to frame."""
-    random = np.random.default_rng(2)
+    random = torch.Generator().manual_seed(2)
     return [
-        SmallFrame(number, luma, random.normal(0, 0.1, (2, height, width)).astype(np.float32), 0)
+        SmallFrame(number, luma, torch.randn(2, height, width, generator=random) / 10, 0)
         for number, luma in enumerate(lumas)
     ]
 
@@ -42,7 +44,7 @@ def milliseconds(frames: list[SmallFrame], strength: str) -> float:
     """CPU time of one frame."""
     steadier = Steadier(SmoothSettings(strength=strength))
     started = time.process_time()
-    for _ in steadier.run(frames):
+    for _ in steadier.run(frames[i : i + BATCH] for i in range(0, len(frames), BATCH)):
         pass
     return (time.process_time() - started) / len(frames) * 1000
 

@@ -1,15 +1,21 @@
 """Steadying colours, on made-up films whose true colours are known."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from vidcolor.errors import VidcolorError
+from vidcolor.steady.backend import Backend
+from vidcolor.steady.gpu import Gpu
+from vidcolor.steady.opencv import OpenCV
 from vidcolor.steady.settings import SmoothSettings
-from vidcolor.steady.steadier import Memory, SmallFrame, Steadier, SteadyFrame
+from vidcolor.steady.steadier import Memory, SmallFrame, Steadier
 
 HEIGHT, WIDTH = 96, 128
 SQUARE = 32
@@ -19,6 +25,23 @@ RED, BLUE = (-0.1, 0.25), (0.2, -0.1)
 NORMAL = SmoothSettings()
 
 
+class Frame(NamedTuple):
+    """As SmallFrame, with chroma as an array."""
+
+    pts: int
+    luma: np.ndarray
+    chroma: np.ndarray
+    cut_score: float
+
+
+class Result(NamedTuple):
+    """As SteadyFrame, with chroma as an array."""
+
+    pts: int
+    chroma: np.ndarray
+    memory: Memory | None
+
+
 def texture(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     """(height, width) uint8 with structure that optical flow can hold on to."""
     noise = np.random.default_rng(seed).uniform(0, 255, (height, width)).astype(np.float32)
@@ -26,7 +49,7 @@ def texture(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
     return cv2.normalize(smooth, np.empty(0), 40, 215, cv2.NORM_MINMAX).astype(np.uint8)
 
 
-def moving_square(count: int, speed: int = 3, small: int = 2) -> list[SmallFrame]:
+def moving_square(count: int, speed: int = 3, small: int = 2) -> list[Frame]:
     """A red square that crosses a blue background, in its true colours.
 
     small: by how much chroma is smaller than luma.
@@ -44,22 +67,22 @@ def moving_square(count: int, speed: int = 3, small: int = 2) -> list[SmallFrame
         planes = cv2.resize(
             chroma.transpose(1, 2, 0), (WIDTH // small, HEIGHT // small), interpolation=3
         )
-        frames.append(SmallFrame(number, luma, planes.transpose(2, 0, 1).copy(), 0.5))
+        frames.append(Frame(number, luma, planes.transpose(2, 0, 1).copy(), 0.5))
     return frames
 
 
-def still(count: int, seed: int = 1, color: tuple[float, float] = BLUE) -> list[SmallFrame]:
+def still(count: int, seed: int = 1, color: tuple[float, float] = BLUE) -> list[Frame]:
     """One picture in one colour, again and again."""
     luma, chroma = texture(seed), np.empty((2, HEIGHT // 2, WIDTH // 2), np.float32)
     chroma[:] = np.reshape(color, (2, 1, 1))
-    return [SmallFrame(number, luma, chroma, 0.0) for number in range(count)]
+    return [Frame(number, luma, chroma, 0.0) for number in range(count)]
 
 
-def with_chroma(frame: SmallFrame, chroma: np.ndarray) -> SmallFrame:
+def with_chroma(frame: Frame, chroma: np.ndarray) -> Frame:
     return frame._replace(chroma=chroma.astype(np.float32))
 
 
-def flickering(frames: list[SmallFrame], amount: float = 0.06) -> list[SmallFrame]:
+def flickering(frames: list[Frame], amount: float = 0.06) -> list[Frame]:
     """Every frame's patches in other colours than they should have."""
     random = np.random.default_rng(3)
     _, height, width = frames[0].chroma.shape
@@ -71,18 +94,40 @@ def flickering(frames: list[SmallFrame], amount: float = 0.06) -> list[SmallFram
     return flickered
 
 
-def steadied(
-    frames: list[SmallFrame], settings: SmoothSettings = NORMAL, memory: Memory | None = None
-) -> list[SteadyFrame]:
-    return list(Steadier(settings, memory).run(iter(frames)))
+Steadied = Callable[..., list[Result]]
+"""(frames, settings, memory) -> results."""
 
 
-def planes(frames: list[SmallFrame] | list[SteadyFrame]) -> np.ndarray:
+@pytest.fixture(params=["opencv", "gpu"])
+def backend(request) -> Backend:
+    """A GPU's is run by torch's CPU."""
+    return OpenCV() if request.param == "opencv" else Gpu(torch.device("cpu"))
+
+
+@pytest.fixture
+def steadied(backend: Backend) -> Steadied:
+    def run(
+        frames: list[Frame],
+        settings: SmoothSettings = NORMAL,
+        memory: Memory | None = None,
+        batch: int = 4,
+    ) -> list[Result]:
+        small = [
+            f._replace(chroma=torch.from_numpy(f.chroma)) for f in map(SmallFrame._make, frames)
+        ]
+        batches = (small[i : i + batch] for i in range(0, len(small), batch))
+        results = Steadier(settings, memory, backend).run(batches)
+        return [Result(f.pts, f.chroma.numpy(), f.memory) for f in results]
+
+    return run
+
+
+def planes(frames: list[Frame] | list[Result]) -> np.ndarray:
     """(T, 2, h, w)"""
     return np.stack([frame.chroma for frame in frames])
 
 
-def test_off_changes_nothing():
+def test_off_changes_nothing(steadied: Steadied):
     frames = flickering(moving_square(8))
     result = steadied(frames, SmoothSettings(strength="off"))
     assert [frame.pts for frame in result] == list(range(8))
@@ -95,7 +140,7 @@ def test_an_unknown_strength_is_told_with_the_known_ones():
 
 
 @pytest.mark.parametrize("strength", ["normal", "strong"])
-def test_flicker_goes(strength: str):
+def test_flicker_goes(steadied: Steadied, strength: str):
     truth = moving_square(30)
     frames = flickering(truth)
     result = steadied(frames, SmoothSettings(strength=strength))
@@ -109,7 +154,7 @@ def test_flicker_goes(strength: str):
     assert change[1] < 0.25 * change[0]
 
 
-def grainy(frames: list[SmallFrame], amount: float = 15) -> list[SmallFrame]:
+def grainy(frames: list[Frame], amount: float = 15) -> list[Frame]:
     """With grain over all of luma."""
     random = np.random.default_rng(4)
     return [
@@ -122,7 +167,7 @@ def grainy(frames: list[SmallFrame], amount: float = 15) -> list[SmallFrame]:
     ]
 
 
-def test_flicker_goes_from_grainy_films_too():
+def test_flicker_goes_from_grainy_films_too(steadied: Steadied):
     truth = still(16)
     frames = grainy(flickering(truth))
     errors = [
@@ -131,21 +176,21 @@ def test_flicker_goes_from_grainy_films_too():
     assert errors[1] < 0.8 * errors[0]
 
 
-def test_no_colour_crosses_a_cut_of_a_grainy_film():
+def test_no_colour_crosses_a_cut_of_a_grainy_film(steadied: Steadied):
     result = planes(steadied(grainy(still(8, 1, RED) + still(8, 2, BLUE))))
     for number, frame in enumerate(result):
         color = RED if number < 8 else BLUE
         assert np.abs(frame - np.reshape(color, (2, 1, 1))).max() < 0.03
 
 
-def test_what_moves_leaves_no_trail():
+def test_what_moves_leaves_no_trail(steadied: Steadied):
     truth = moving_square(24, small=1)
     for ours, real in zip(steadied(truth), truth, strict=True):
         wrong = np.abs(ours.chroma - real.chroma).max(0)
         assert (wrong > 0.1).mean() < 0.01
 
 
-def test_no_colour_crosses_a_cut():
+def test_no_colour_crosses_a_cut(steadied: Steadied):
     reds, blues = still(8, 1, RED), still(8, 2, BLUE)
     blues[0] = blues[0]._replace(cut_score=30.0)
     for score in (30.0, 0.0):  # one that ffmpeg has seen, and one that only luma tells
@@ -156,7 +201,7 @@ def test_no_colour_crosses_a_cut():
             assert np.abs(frame - np.reshape(color, (2, 1, 1))).max() < 0.03
 
 
-def test_fast_motion_is_no_cut():
+def test_fast_motion_is_no_cut(steadied: Steadied):
     frames = moving_square(12)
     frames[6] = frames[6]._replace(cut_score=12.0)
     wild = flickering(frames)
@@ -165,14 +210,14 @@ def test_fast_motion_is_no_cut():
 
 
 @pytest.mark.parametrize("bad", [0, 1, 9, 19])
-def test_a_single_bad_frame_is_mended(bad: int):
+def test_a_single_bad_frame_is_mended(steadied: Steadied, bad: int):
     frames = flickering(still(20), 0.01)
     frames[bad] = with_chroma(frames[bad], -frames[bad].chroma)
     result = planes(steadied(frames))
     assert np.abs(result - np.reshape(BLUE, (2, 1, 1))).max() < 0.05
 
 
-def test_a_slow_wobble_of_colour_is_calmed():
+def test_a_slow_wobble_of_colour_is_calmed(steadied: Steadied):
     frames = [
         with_chroma(frame, frame.chroma + 0.03 * np.sin(2 * np.pi * number / 40))
         for number, frame in enumerate(still(120))
@@ -182,13 +227,13 @@ def test_a_slow_wobble_of_colour_is_calmed():
     assert np.ptp(calm[40:], axis=0).max() < 0.4 * np.ptp(wild[40:], axis=0).max()
 
 
-def test_a_colour_that_stays_is_taken_on():
+def test_a_colour_that_stays_is_taken_on(steadied: Steadied):
     frames = still(16) + still(24, color=RED)
     result = planes(steadied(frames))
     assert np.abs(result[-1] - np.reshape(RED, (2, 1, 1))).max() < 0.03
 
 
-def test_colours_stay_as_strong_as_they_were():
+def test_colours_stay_as_strong_as_they_were(steadied: Steadied):
     frames = flickering(moving_square(30))
     before, after = planes(frames), planes(steadied(frames))
     assert np.abs(after).max() <= 0.5
@@ -198,7 +243,7 @@ def test_colours_stay_as_strong_as_they_were():
 
 
 @pytest.mark.parametrize("strength", ["normal", "strong"])
-def test_a_run_goes_on_as_if_it_had_not_stopped(strength: str, tmp_path: Path):
+def test_a_run_goes_on_as_if_it_had_not_stopped(steadied: Steadied, strength: str, tmp_path: Path):
     settings = SmoothSettings(strength=strength)
     frames = flickering(moving_square(16))
     frames += [frame._replace(pts=frame.pts + 16) for frame in flickering(still(8, 7))]
@@ -206,22 +251,29 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(strength: str, tmp_path: Path):
     for done in (1, 9, 16, 23):
         memory = whole[done - 1].memory
         assert memory is not None
-        np.savez(tmp_path / "memory.npz", **memory._asdict())
+        np.savez(tmp_path / "memory.npz", allow_pickle=False, **memory.arrays())
         with np.load(tmp_path / "memory.npz") as kept:
-            rest = steadied(frames[done:], settings, Memory(**kept))
+            rest = steadied(frames[done:], settings, Memory.of(kept))
         assert np.array_equal(planes(rest), planes(whole[done:]))
 
 
-def test_few_frames_are_held():
+def test_batches_do_not_matter(steadied: Steadied):
+    frames = flickering(moving_square(10)) + flickering(still(3, 7))
+    alone = planes(steadied(frames, batch=1))
+    for batch in (2, 5, 13):
+        assert np.array_equal(planes(steadied(frames, batch=batch)), alone)
+
+
+def test_few_frames_are_held(backend: Backend):
     read = 0
 
-    def frames():
+    def batches():
         nonlocal read
-        for frame in moving_square(20):
+        for frame in map(SmallFrame._make, moving_square(20)):
             read += 1
-            yield frame
+            yield [frame._replace(chroma=torch.from_numpy(frame.chroma))]
 
-    for number, _ in enumerate(Steadier(NORMAL).run(frames()), 1):
+    for number, _ in enumerate(Steadier(NORMAL, None, backend).run(batches()), 1):
         assert read <= number + NORMAL.ahead
 
 

@@ -79,11 +79,12 @@ class Colorizer:
         """Colour a batch.
 
         luma: (B, 1, h, w) uint8, full range, of `luma_size`
-        -> (B, 2, h', w') float32 on the CPU, BT.601 chroma in [-0.5, 0.5], trimmed as set.
+        -> (B, 2, h', w') float32 on the colorizer's device, BT.601 chroma in [-0.5, 0.5], trimmed
+        as set.
         Raises DeviceError where not even one frame fits into memory.
         """
         if self.paints:
-            chroma = color.rgb_to_chroma(self.paint(luma).float() / 255)
+            chroma = color.rgb_to_chroma(self._in_batches(self._paint, luma).float() / 255)
         else:
             chroma = self._in_batches(self._lite_chroma, luma)
         return color.trim(chroma, self.settings.saturation, self.settings.hue)
@@ -93,7 +94,7 @@ class Colorizer:
 
         gray: (B, 1, S, S) uint8, S = render_size -> (B, 3, S, S) uint8 RGB on the CPU.
         """
-        return self._in_batches(self._paint, gray)
+        return self._in_batches(self._paint, gray).cpu()
 
     def _paint(self, gray: Tensor) -> Tensor:
         mean = torch.tensor(MEAN, device=self.device)[:, None, None]
@@ -124,9 +125,9 @@ class Colorizer:
         return torch.cat(results)
 
     def _try(self, step: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor | None:
-        """The step's result on the CPU, or None, with all memory given back, if it ran out."""
+        """The step's result, or None, with all memory given back, if it ran out."""
         try:
-            return step(batch.to(self.device)).cpu()
+            return step(batch.to(self.device))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

@@ -140,7 +140,7 @@ def make_piece(
             last.append(frame.luma)
             memory = frame.memory
             on_frame(done + writer.frames)
-    store.keep(writer.piece, last, memory._asdict() if memory else {})
+    store.keep(writer.piece, last, memory.arrays() if memory else {})
 
 
 def expected_frames(film: Film, start: float | None, end: float | None) -> int | None:

@@ -5,11 +5,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, groupby, islice
+from itertools import groupby, islice
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vidcolor import color
 from vidcolor.ahead import ahead
@@ -20,6 +21,7 @@ from vidcolor.media.merge import chroma_size
 from vidcolor.media.probe import Film
 from vidcolor.media.read import LumaFrame, read_luma
 from vidcolor.pieces import PieceSettings, PieceStore, in_pieces, tail_of
+from vidcolor.steady.backend import backend_for
 from vidcolor.steady.settings import SmoothSettings
 from vidcolor.steady.steadier import Memory, SmallFrame, Steadier
 from vidcolor.upsample import upsample
@@ -32,8 +34,8 @@ class ColoredFrame(NamedTuple):
     """Number of the piece that it belongs to."""
     luma: LumaFrame
     """As it was read."""
-    chroma: np.ndarray
-    """(2, h, w) float32 BT.601 chroma in [-0.5, 0.5]."""
+    chroma: Tensor
+    """(2, h, w) float32 BT.601 chroma in [-0.5, 0.5], on the colorizer's device."""
     memory: Memory | None = None
     """What smoothing needs to go on after this frame in another run."""
 
@@ -89,12 +91,12 @@ def encoded_frames(
     Four threads abreast; the last of them is the caller's own.
     """
     settings = work.pieces if store.manifest.seekable else None
-    memory = Memory(**store.memory) if store.memory else None
+    memory = Memory.of(store.memory) if store.memory else None
     with read_on(work, store, warn) as frames:
         numbered = in_pieces(frames, work.film.time_base, settings, len(store.pieces))
         batches = ahead(in_batches(numbered, work.colorizer))
         colored = ahead(color_batches(batches, work.colorizer))
-        with closing(ahead(steadied(colored, work.smooth, memory))) as steady:
+        with closing(ahead(steadied(colored, work, memory))) as steady:
             yield from in_codes(steady, work)
 
 
@@ -152,26 +154,27 @@ def color_batches(
     with closing(batches):
         for piece, batch in batches:
             luma = torch.from_numpy(np.stack([frame.pixels for frame in batch])[:, None])
-            chroma = colorizer.chroma(luma).numpy()
+            chroma = colorizer.chroma(luma)
             yield [ColoredFrame(piece, *pair) for pair in zip(batch, chroma, strict=True)]
 
 
 def steadied(
-    batches: Generator[list[ColoredFrame], None, None],
-    settings: SmoothSettings,
-    memory: Memory | None,
+    batches: Generator[list[ColoredFrame], None, None], work: Work, memory: Memory | None
 ) -> Iterator[ColoredFrame]:
     """The same frames with colours that do not flicker; some frames behind."""
     waiting: deque[ColoredFrame] = deque()
 
     def small(frame: ColoredFrame) -> SmallFrame:
-        waiting.append(frame)
         luma = frame.luma
         return SmallFrame(luma.pts, luma.pixels, frame.chroma, luma.cut_score)
 
+    def taken(batch: list[ColoredFrame]) -> list[SmallFrame]:
+        waiting.extend(batch)
+        return [small(frame) for frame in batch]
+
     with closing(batches):
-        frames = map(small, chain.from_iterable(batches))
-        for steady in Steadier(settings, memory).run(frames):
+        steadier = Steadier(work.smooth, memory, backend_for(work.colorizer.device))
+        for steady in steadier.run(map(taken, batches)):
             yield waiting.popleft()._replace(chroma=steady.chroma, memory=steady.memory)
 
 
@@ -179,7 +182,7 @@ def in_codes(frames: Iterable[ColoredFrame], work: Work) -> Iterator[EncodedFram
     """Chroma to code values of the film's own matrix and range, at full size if guided."""
     film, device = work.film, work.colorizer.device
     for piece, luma, chroma, memory in frames:
-        own = color.between_matrices(torch.from_numpy(chroma)[None].to(device), film.matrix)
+        own = color.between_matrices(chroma[None].to(device), film.matrix)
         if luma.guide is not None:
             guide = torch.from_numpy(luma.guide)[None, None].to(device)
             own = upsample(own, guide)

@@ -70,7 +70,7 @@ def _tinted(rgb: NDArray, colorizer: Colorizer) -> NDArray:
     height, width, _ = rgb.shape
     gray = Image.fromarray(to_8_bits(rgb)).convert("L")
     small = gray.resize(colorizer.luma_size(width, height), Image.Resampling.BILINEAR)
-    chroma = colorizer.chroma(torch.from_numpy(np.array(small))[None, None])
+    chroma = colorizer.chroma(torch.from_numpy(np.array(small))[None, None]).cpu()
     if colorizer.settings.edges == "guided":
         gray.thumbnail((GUIDE_SIDE, GUIDE_SIDE), Image.Resampling.BOX)
         chroma = upsample(chroma, torch.from_numpy(np.array(gray))[None, None])

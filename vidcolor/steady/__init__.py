@@ -1,1 +1,1 @@
-"""Steady chroma from chroma that flickers: numpy arrays in and out, nothing of files or devices."""
+"""Steady chroma from chroma that flickers: frames in, frames out, nothing of files or networks."""

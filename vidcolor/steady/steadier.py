@@ -2,18 +2,22 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from vidcolor.steady.backend import Backend, Planes
 from vidcolor.steady.motion import Link, Motion, Tracker, squares
+from vidcolor.steady.opencv import OpenCV
 from vidcolor.steady.settings import SmoothSettings
 
-LARGEST_GRID = 256 * 256
-"""Pixels of the grid on which motion is sought and colours are carried."""
+LARGEST_GRID = 512 * 512
+"""Pixels of the grid on which motion is sought and colours are carried. A grid that is smaller than
+chroma lets the flicker of details pass."""
 
 CUT_SCORE = 10.0
 """ffmpeg's own threshold for a scene cut."""
@@ -38,51 +42,60 @@ class SmallFrame(NamedTuple):
     """Timestamp in units of the film's time base."""
     luma: NDArray
     """(h, w) uint8, full range."""
-    chroma: NDArray
-    """(2, h', w') float32 in [-0.5, 0.5]."""
+    chroma: Tensor
+    """(2, h', w') float32 in [-0.5, 0.5], on any device."""
     cut_score: float
     """As of LumaFrame: how much luma changed against the frame before, 0 to 100."""
 
 
 class Memory(NamedTuple):
-    """All that is needed to go on after a frame: `np.savez(file, **memory._asdict())` keeps it,
-    `Memory(**np.load(file))` brings it back.
-    """
+    """All that is needed to go on after a frame."""
 
-    luma: NDArray
-    """(h, w) uint8, on the grid."""
-    chroma: NDArray
-    """(h, w, 2) float32, on the grid, as it came."""
-    past: NDArray
-    """(h, w, 3) float32: weighted sums of Cb and Cr over the shot so far, and their weights."""
-    gains: NDArray
-    """(2,) float64: weighted sum of the shot's gains in saturation, and its weight."""
+    luma: Planes
+    """(1, 1, h, w), 0 to 255, on the grid."""
+    chroma: Planes
+    """(1, 2, h, w), on the grid, as it came."""
+    past: Planes
+    """(1, 3, h, w): weighted sums of Cb and Cr over the shot so far, and their weights."""
+    gains: Planes
+    """(1, 2, 1, 1): weighted sum of the shot's gains in saturation, and its weight."""
+
+    def arrays(self) -> dict[str, NDArray]:
+        """By name, to be kept in a file."""
+        return {name: torch.as_tensor(part).cpu().numpy() for name, part in self._asdict().items()}
+
+    @staticmethod
+    def of(arrays: Mapping[str, NDArray]) -> "Memory":
+        """From what `arrays` gave."""
+        return Memory(**{name: torch.from_numpy(part) for name, part in arrays.items()})
 
 
 class SteadyFrame(NamedTuple):
     """One frame with the colour that it keeps."""
 
     pts: int
-    chroma: NDArray
-    """(2, h', w') float32 in [-0.5, 0.5]."""
+    chroma: Tensor
+    """(2, h', w') float32 in [-0.5, 0.5], where it was steadied."""
     memory: Memory | None
     """To go on after this frame; None where smoothing is off."""
 
 
 class _Seen(NamedTuple):
-    """A frame in the look-ahead window."""
+    """A frame in the look-ahead window; all but its own chroma is on the grid."""
 
-    frame: SmallFrame
-    luma: NDArray
-    """(h, w) uint8, on the grid."""
-    chroma: NDArray
-    """(h, w, 2) float32, on the grid."""
+    pts: int
+    own: Planes
+    """(1, 2, h', w'): its chroma as it came."""
+    luma: Planes
+    """(1, 1, h, w)"""
+    chroma: Planes
+    """(1, 2, h, w)"""
     link: Link | None
     """To the frame before; None for the first of a shot."""
-    weight: NDArray
-    """(h, w) float32 in [0, 1]: how far a neighbour agrees with its colours."""
-    sums: NDArray
-    """(h, w, 3) float32: its share in weighted sums of Cb and Cr, and in their weights."""
+    weight: Planes
+    """(1, 1, h, w) in [0, 1]: how far a neighbour agrees with its colours."""
+    sums: Planes
+    """(1, 3, h, w): its share in weighted sums of Cb and Cr, and in their weights."""
 
 
 class Steadier:
@@ -90,150 +103,157 @@ class Steadier:
 
     Past and following frames are carried along the motion of luma and count as far as it can be
     trusted. The result depends on the frames alone, not on how they are handed over, and a run that
-    goes on from `memory` gives bit for bit what an uninterrupted one gives.
+    goes on from `memory` gives what an uninterrupted one gives; on a CPU bit for bit.
+
+    backend: of the device where chroma is and is to be; a CPU's if there is none.
     """
 
-    def __init__(self, settings: SmoothSettings, memory: Memory | None = None):
+    def __init__(
+        self,
+        settings: SmoothSettings,
+        memory: Memory | None = None,
+        backend: Backend | None = None,
+    ):
         self.settings = settings
-        self._memory = memory
-        self._tracker = Tracker()
+        self._backend = backend or OpenCV()
+        self._tracker = Tracker(self._backend)
+        self._memory = memory and Memory(*map(self._backend.planes, memory))
 
-    def run(self, frames: Iterable[SmallFrame]) -> Iterator[SteadyFrame]:
-        """Yield one steady frame for each frame, `settings.ahead` frames behind."""
-        if self.settings.strength == "off":
-            for frame in frames:
-                yield SteadyFrame(frame.pts, frame.chroma, None)
-            return
+    def run(self, batches: Iterable[Sequence[SmallFrame]]) -> Iterator[SteadyFrame]:
+        """Yield one steady frame for each frame, `settings.ahead` frames behind.
+
+        A GPU wants batches: the motion in one is found at once.
+        """
         window: deque[_Seen] = deque()
-        for frame in frames:
-            self._look(window, frame)
-            if len(window) > self.settings.ahead:
-                yield self._settle(window)
+        for batch in batches:
+            if self.settings.strength == "off":
+                yield from (SteadyFrame(frame.pts, frame.chroma, None) for frame in batch)
+                continue
+            for seen in self._seen(batch, window[-1] if window else self._memory):
+                self._look(window, seen)
+                if len(window) > self.settings.ahead:
+                    yield self._settle(window)
         while window:
             yield self._settle(window)
 
-    def _look(self, window: deque[_Seen], frame: SmallFrame) -> None:
-        """Put a frame into the window, linked with the one before where no cut is between."""
-        grid = _grid(frame.luma)
-        luma = _resize(frame.luma, grid)
-        chroma = _resize(frame.chroma.transpose(1, 2, 0), grid)
-        weight = np.full(luma.shape, 1, np.float32)
-        before = window[-1] if window else self._memory
-        if before is not None and before.luma.shape != luma.shape:
-            before = None  # a memory of another grid: a shot begins
-        link = None if before is None else self._tracker.link(before.luma, luma)
-        if before is None or link is None or _is_cut(link, frame.cut_score):
-            window.append(_Seen(frame, luma, chroma, None, weight, _sums(chroma, weight)))
-            return
+    def _seen(self, batch: Sequence[SmallFrame], before: _Seen | Memory | None) -> Iterator[_Seen]:
+        """Frames on the grid, each linked with the one before where no cut is between."""
+        backend = self._backend
+        luma = backend.planes(torch.from_numpy(np.stack([frame.luma for frame in batch])[:, None]))
+        own = backend.planes(torch.stack([frame.chroma for frame in batch]))
+        grid = _grid(*batch[0].luma.shape)
+        luma, chroma = backend.resize(luma, grid), backend.resize(own, grid)
+        links: list[Link | None] = [None]
+        if before is not None and before.luma.shape[2:] == luma.shape[2:]:
+            links = [*self._tracker.links(backend.cat([before.luma, luma], 0))]
+        elif len(batch) > 1:
+            links += self._tracker.links(luma)
+        weight = chroma[:, :1] * 0 + 1
+        sums = backend.cat([chroma, weight], 1)
+        for i, (frame, link) in enumerate(zip(batch, links, strict=True)):
+            if link and _is_cut(link, frame.cut_score):
+                link = None
+            parts = (part[i : i + 1] for part in (own, luma, chroma, weight, sums))
+            one_own, one_luma, one_chroma, one_weight, one_sums = parts
+            yield _Seen(frame.pts, one_own, one_luma, one_chroma, link, one_weight, one_sums)
 
+    def _look(self, window: deque[_Seen], seen: _Seen) -> None:
+        """Put a frame into the window, and weigh it and the one before by what the other says."""
+        before = window[-1] if window else self._memory
+        if seen.link is None or before is None:
+            window.append(seen)
+            return
         if window:
-            following = _agreement(window[-1].chroma, chroma, link.back)
+            last = window[-1]
+            following = self._agreement(last.chroma, seen.chroma, seen.link.back)
             # The first of a shot has only this neighbour; any other may agree with either.
-            first = window[-1].link is None
-            weight = following if first else np.maximum(window[-1].weight, following)
-            sums = _sums(window[-1].chroma, weight)
-            window[-1] = window[-1]._replace(weight=weight, sums=sums)
-        weight = _agreement(chroma, before.chroma, link.forth)
-        window.append(_Seen(frame, luma, chroma, link, weight, _sums(chroma, weight)))
+            weight = following if last.link is None else last.weight.clip(min=following)
+            window[-1] = self._weighted(last, weight)
+        weight = self._agreement(seen.chroma, before.chroma, seen.link.forth)
+        window.append(self._weighted(seen, weight))
+
+    def _weighted(self, seen: _Seen, weight: Planes) -> _Seen:
+        sums = self._backend.cat([seen.chroma * weight, weight], 1)
+        return seen._replace(weight=weight, sums=sums)
+
+    def _agreement(self, chroma: Planes, neighbor: Planes, motion: Motion) -> Planes:
+        """(1, 1, h, w) in [0, 1]: 1 where the neighbour has the same colour, or cannot tell."""
+        apart = squares(chroma - self._tracker.carry(neighbor, motion))
+        agreement = 1 / (1 + apart / DISAGREEMENT**2)
+        return 1 - motion.trust * (1 - agreement)
 
     def _settle(self, window: deque[_Seen]) -> SteadyFrame:
         """Take the oldest frame out of the window, with its final colours."""
         seen = window.popleft()
-        future = _following(window, seen.luma.shape)
-        now = seen.sums
-        past, gains = np.zeros_like(now), np.zeros(2)
+        future = self._following(window, seen)
+        past, gains = seen.sums, 0
         if seen.link is not None and self._memory is not None:
-            past = _carry(self._memory.past, seen.link.forth)
-            past *= self._standing(past, future + now, future[..., 2])[..., None]
-            gains = self._memory.gains * min(1, self.settings.age / self._memory.gains[1])
+            old = self._carry(self._memory.past, seen.link.forth)
+            past = past + old * self._standing(old, future + seen.sums, future[:, 2:])
+            gains = self._memory.gains
+            gains = gains * (self.settings.age / gains[:, 1:]).clip(max=1)
 
-        past += now
         steady = _mean(past + future)
-        height, width = seen.frame.chroma.shape[1:]
-        moved = _resize(steady - seen.chroma, (width, height)).transpose(2, 0, 1)
-        chroma = seen.frame.chroma + moved
-        gains = gains + np.array([_gain(seen.frame.chroma, chroma), 1])
+        height, width = seen.own.shape[2:]
+        chroma = seen.own + self._backend.resize(steady - seen.chroma, (width, height))
+        gain = _gain(seen.own, chroma)
+        gains = gains + self._backend.cat([gain, gain * 0 + 1], 1)
         self._memory = Memory(seen.luma, seen.chroma, past, gains)
-        chroma *= gains[0] / gains[1]
-        return SteadyFrame(seen.frame.pts, chroma.clip(-0.5, 0.5), self._memory)
+        chroma = (chroma * (gains[:, :1] / gains[:, 1:])).clip(-0.5, 0.5)
+        return SteadyFrame(seen.pts, self._backend.tensor(chroma)[0], self._memory)
 
-    def _standing(self, past: NDArray, future: NDArray, seen: NDArray) -> NDArray:
-        """(h, w) in [0, 1]: how much of the past may count, being old or contradicted.
+    def _following(self, window: Iterable[_Seen], first: _Seen) -> Planes:
+        """(1, 3, h, w): the sums of the shot's next frames, carried to the frame before them."""
+        shot = []
+        for seen in window:
+            if seen.link is None:
+                break
+            shot.append(seen)
+        sums = first.sums * 0
+        for seen in reversed(shot):
+            sums = self._carry(sums + seen.sums, seen.link.back)
+        return sums
+
+    def _carry(self, sums: Planes, motion: Motion) -> Planes:
+        return self._tracker.carry(sums, motion) * motion.trust
+
+    def _standing(self, past: Planes, future: Planes, seen: Planes) -> Planes:
+        """(1, 1, h, w) in [0, 1]: how much of the past may count, being old or contradicted.
 
         One frame contradicts nothing; the more of the following that can be seen, the more.
         """
-        aged = np.minimum(1, self.settings.age / np.maximum(past[..., 2], 1e-6))
+        aged = (self.settings.age / past[:, 2:].clip(min=1e-6)).clip(max=1)
         apart = squares(_mean(past) - _mean(future))
-        sure = np.minimum(1, seen / self.settings.ahead)
+        sure = (seen / self.settings.ahead).clip(max=1)
         return aged / (1 + sure * (apart / CONTRADICTION**2) ** 2)
 
 
 def _is_cut(link: Link, score: float) -> bool:
-    return link.trust < (EXPLAINED if score >= CUT_SCORE else UNEXPLAINED)
+    return link.explained < (EXPLAINED if score >= CUT_SCORE else UNEXPLAINED)
 
 
-def _following(window: Iterable[_Seen], shape: tuple[int, ...]) -> NDArray:
-    """(h, w, 3): the sums of the shot's next frames, carried to the frame before them."""
-    shot = []
-    for seen in window:
-        if seen.link is None:
-            break
-        shot.append(seen)
-    sums = np.zeros((*shape, 3), np.float32)
-    for seen in reversed(shot):
-        sums = _carry(sums + seen.sums, seen.link.back)
-    return sums
+def _mean(sums: Planes) -> Planes:
+    """(1, 3, h, w) -> (1, 2, h, w): Cb and Cr; gray where nothing was seen."""
+    return sums[:, :2] / sums[:, 2:].clip(min=1e-6)
 
 
-def _agreement(chroma: NDArray, neighbor: NDArray, motion: Motion) -> NDArray:
-    """(h, w) in [0, 1]: 1 where the neighbour has the same colour, or cannot tell."""
-    apart = squares(chroma - motion.carry(neighbor))
-    agreement = 1 / (1 + apart / DISAGREEMENT**2)
-    return 1 - motion.trust * (1 - agreement)
+def _gain(before: Planes, after: Planes) -> Planes:
+    """(1, 1, 1, 1): what chroma has to grow by to be as colourful as it was, within bounds."""
+    return (_colorfulness(before) / _colorfulness(after).clip(min=1e-6)).clip(1, LARGEST_GAIN)
 
 
-def _sums(chroma: NDArray, weight: NDArray) -> NDArray:
-    blue, red = cv2.split(chroma)
-    return cv2.merge([blue * weight, red * weight, weight])
-
-
-def _carry(sums: NDArray, motion: Motion) -> NDArray:
-    return cv2.multiply(motion.carry(sums), cv2.merge([motion.trust] * 3))
-
-
-def _mean(sums: NDArray) -> NDArray:
-    """(h, w, 3) -> (h, w, 2): Cb and Cr; gray where nothing was seen."""
-    blue, red, weight = cv2.split(sums)
-    weight = np.maximum(weight, 1e-6)
-    return cv2.merge([blue / weight, red / weight])
-
-
-def _gain(before: NDArray, after: NDArray) -> float:
-    """By what the chroma has to grow to be as colourful as it was, within bounds."""
-    return min(max(_colorfulness(before) / max(_colorfulness(after), 1e-6), 1), LARGEST_GAIN)
-
-
-def _colorfulness(chroma: NDArray) -> float:
-    """How far the colours spread and how far their mean is from gray, added up.
+def _colorfulness(chroma: Planes) -> Planes:
+    """(1, 1, 1, 1): how far the colours spread and how far their mean is from gray, added up.
 
     After Hasler and Suesstrunk 2003, who give the mean less weight; with it whole, neither spread
     nor mean is far from what it was.
     """
-    mean = chroma.mean((1, 2))
-    square = float((chroma**2).sum(0).mean())
-    length = float(mean @ mean)
-    return math.sqrt(max(square - length, 0)) + math.sqrt(length)
+    square = squares(chroma).mean((2, 3), keepdims=True)
+    length = squares(chroma.mean((2, 3), keepdims=True))
+    return (square - length).clip(min=0) ** 0.5 + length**0.5
 
 
-def _grid(luma: NDArray) -> tuple[int, int]:
-    """(width, height) of the grid for frames of this size."""
-    height, width = luma.shape
+def _grid(height: int, width: int) -> tuple[int, int]:
+    """(width, height) of the grid for luma of this size."""
     scale = min(1, math.sqrt(LARGEST_GRID / (width * height)))
     return max(16, round(width * scale)), max(16, round(height * scale))
-
-
-def _resize(planes: NDArray, size: tuple[int, int]) -> NDArray:
-    """(h, w[, c]) -> (height, width[, c]) of size (width, height), averaging what gets smaller."""
-    smaller = size[0] < planes.shape[1]
-    mode = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return cv2.resize(np.ascontiguousarray(planes), size, interpolation=mode)
