@@ -33,9 +33,13 @@ class Backend(Protocol):
         """
         ...
 
-    def sample(self, planes: Planes, across: Planes, down: Planes) -> Planes:
-        """planes (n, c, h, w) at the places x and y (n, 1, h', w') -> (n, c, h', w'), bilinear;
-        beyond its edge a picture goes on as it ends.
+    def pixels(self, planes: Planes) -> Planes:
+        """(n, c, h, w) -> (1, 2, h, w): each pixel's own x and y."""
+        ...
+
+    def sample(self, planes: Planes, places: Planes) -> Planes:
+        """planes (n, c, h, w) at places (n, 2, h', w'), x and y -> (n, c, h', w'), bilinear; beyond
+        its edge a picture goes on as it ends.
         """
         ...
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidcolor.steady.flow import flow, sampled
+from vidcolor.steady.flow import flow, mean_around, pixels, sampled
 
 
 class Gpu:
@@ -22,8 +22,11 @@ class Gpu:
     def flow(self, here: Tensor, there: Tensor) -> Tensor:
         return flow(here, there)
 
-    def sample(self, planes: Tensor, across: Tensor, down: Tensor) -> Tensor:
-        return sampled(planes, across, down)
+    def pixels(self, planes: Tensor) -> Tensor:
+        return pixels(planes)
+
+    def sample(self, planes: Tensor, places: Tensor) -> Tensor:
+        return sampled(planes, places)
 
     def resize(self, planes: Tensor, size: tuple[int, int]) -> Tensor:
         width, height = size
@@ -33,8 +36,7 @@ class Gpu:
         return F.interpolate(planes, (height, width), mode=mode)
 
     def blur(self, planes: Tensor, side: int) -> Tensor:
-        edge = side // 2
-        return F.avg_pool2d(F.pad(planes, (edge,) * 4, mode="reflect"), side, 1)
+        return mean_around(planes, side)
 
     def quantile(self, planes: Tensor, share: float) -> Tensor:
         return planes.flatten(1).quantile(share, 1)[:, None, None, None]

@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-import torch
-
 from vidcolor.steady.backend import Backend, Planes
 
 LUMA_STEP = 8.0
@@ -16,10 +14,8 @@ CALM = 0.2
 class Motion(NamedTuple):
     """What carries the planes of one frame to where its neighbour shows the same things."""
 
-    across: Planes
-    """(1, 1, h, w): x, in the frame that is carried, of what each pixel shows."""
-    down: Planes
-    """(1, 1, h, w): y of the same."""
+    places: Planes
+    """(1, 2, h, w): x and y, in the frame that is carried, of what each pixel shows."""
     trust: Planes
     """(1, 1, h, w) in [0, 1]: how sure it is that both frames show the same thing there."""
 
@@ -55,7 +51,7 @@ class Tracker:
 
     def carry(self, planes: Planes, motion: Motion) -> Planes:
         """planes: (1, c, h, w) -> the same, moved."""
-        return self._backend.sample(planes, motion.across, motion.down)
+        return self._backend.sample(planes, motion.places)
 
     def _motion(
         self, carried: Planes, target: Planes, flow: Planes, reverse: Planes, grain: Planes
@@ -68,14 +64,12 @@ class Tracker:
         the picture.
         """
         backend = self._backend
-        height, width = target.shape[2:]
-        x = flow[:, :1] + backend.planes(torch.arange(width))
-        y = flow[:, 1:] + backend.planes(torch.arange(height)[:, None])
-        back = backend.sample(reverse, x, y)
+        places = backend.pixels(target) + flow
+        back = backend.sample(reverse, places)
         missed = squares(flow + back)
         allowed = 0.02 * (squares(flow) + squares(back)) + 0.5
 
-        change = target - backend.sample(carried, x, y)
+        change = target - backend.sample(carried, places)
         change = change - backend.quantile(change[..., ::4, ::4], 0.5)
         change = backend.blur(change * change, 5)
         # Fine texture, well followed, is no grain.
@@ -83,8 +77,10 @@ class Tracker:
         change = (change - grain).clip(min=0) / (LUMA_STEP**2 + grain)
 
         doubt = missed / allowed + change
+        x, y = places[:, :1], places[:, 1:]
+        height, width = target.shape[2:]
         inside = (x > -1) & (x < width) & (y > -1) & (y < height)
-        return Motion(x, y, inside / (1 + doubt * doubt))
+        return Motion(places, inside / (1 + doubt * doubt))
 
     def _grain(self, luma: Planes) -> Planes:
         """(n, 1, 1, 1): variance of the grain: that of fine detail, where there is least of it."""

@@ -1,5 +1,7 @@
 """Steadying's planes on a CPU, where OpenCV is several times as fast as torch."""
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import torch
@@ -33,9 +35,12 @@ class OpenCV:
         flows = [self._flow.calc(one[0], two[0], nothing.copy()) for one, two in pairs]
         return np.ascontiguousarray(np.stack(flows).transpose(0, 3, 1, 2))
 
-    def sample(self, planes: NDArray, across: NDArray, down: NDArray) -> NDArray:
-        sampled = np.empty((*planes.shape[:2], *across.shape[2:]), np.float32)
-        for picture, x, y, target in zip(planes, across[:, 0], down[:, 0], sampled, strict=True):
+    def pixels(self, planes: NDArray) -> NDArray:
+        return _pixels(*planes.shape[2:])
+
+    def sample(self, planes: NDArray, places: NDArray) -> NDArray:
+        sampled = np.empty((*planes.shape[:2], *places.shape[2:]), np.float32)
+        for picture, (x, y), target in zip(planes, places, sampled, strict=True):
             for plane, into in zip(picture, target, strict=True):
                 cv2.remap(plane, x, y, cv2.INTER_LINEAR, into, cv2.BORDER_REPLICATE)
         return sampled
@@ -58,3 +63,8 @@ class OpenCV:
 
     def cat(self, parts: list[NDArray], axis: int) -> NDArray:
         return np.concatenate(parts, axis)
+
+
+@lru_cache(maxsize=4)
+def _pixels(height: int, width: int) -> NDArray:
+    return np.stack(np.meshgrid(np.arange(width), np.arange(height)))[None].astype(np.float32)

@@ -1,0 +1,116 @@
+"""Motion between frames, as a CPU and a GPU find it, and where a GPU does its work."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from test_steady import HEIGHT, WIDTH, Steadied, flickering, moving_square
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+
+from vidcolor.steady.backend import Backend, backend_for
+from vidcolor.steady.gpu import Gpu
+from vidcolor.steady.motion import Link, Tracker
+from vidcolor.steady.opencv import OpenCV
+from vidcolor.steady.settings import SmoothSettings
+from vidcolor.steady.steadier import SmallFrame, Steadier
+
+__all__ = ["backend", "steadied"]
+from test_steady import backend, steadied
+
+
+def scene(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    """(height, width) uint8 with things of all sizes, as pictures of the world have."""
+    random = np.random.default_rng(seed)
+    picture = np.zeros((height, width), np.float32)
+    for size in (2, 5, 12, 30):
+        noise = random.normal(0, size, (height, width)).astype(np.float32)
+        picture += cv2.GaussianBlur(noise, (0, 0), size)
+    return cv2.normalize(picture, np.empty(0), 20, 235, cv2.NORM_MINMAX).astype(np.uint8)
+
+
+def window(picture: np.ndarray, across: int, down: int) -> np.ndarray:
+    """What a camera sees that has gone so far."""
+    return picture[24 + down : 24 + down + HEIGHT, 24 + across : 24 + across + WIDTH]
+
+
+def links(backend: Backend, *frames: np.ndarray) -> list[Link]:
+    return Tracker(backend).links(backend.planes(torch.from_numpy(np.stack(frames)[:, None])))
+
+
+def moved(backend: Backend, link: Link) -> Tensor:
+    """(2, h, w): where from the things in the later frame came, in pixels."""
+    places = backend.tensor(link.forth.places)
+    return (places - backend.tensor(backend.pixels(places)))[0]
+
+
+@pytest.mark.parametrize("across, down", [(0, 0), (1, 0), (3, -2), (-9, 6), (12, -9)])
+def test_a_moved_camera_is_followed(backend: Backend, across: int, down: int):
+    world = scene(5, HEIGHT + 48, WIDTH + 48)
+    (link,) = links(backend, window(world, 0, 0), window(world, across, down))
+    found = moved(backend, link)[:, 20:-20, 24:-24]
+    wanted = torch.tensor([across, down], dtype=torch.float32)[:, None, None]
+    far = (found - wanted).norm(dim=0)
+    assert far.median() < 0.2
+    assert (far > 1).float().mean() < 0.05
+    assert link.explained > 0.6
+
+
+def test_a_lamp_that_flickers_is_no_motion(backend: Backend):
+    picture = scene(5)
+    (link,) = links(backend, picture, (picture * 0.9 + 20).astype(np.uint8))
+    assert moved(backend, link).norm(dim=0).quantile(0.95) < 0.3
+    assert link.explained > 0.9
+
+
+def test_other_pictures_explain_nothing(backend: Backend):
+    (link,) = links(backend, scene(5), scene(6))
+    assert link.explained < 0.1
+
+
+def test_where_nothing_can_be_seen_nothing_moves(backend: Backend):
+    black = np.zeros((HEIGHT, WIDTH), np.uint8)
+    (link,) = links(backend, black, black)
+    assert moved(backend, link).abs().max() < 0.01
+    assert link.explained > 0.99
+
+
+@pytest.mark.parametrize("height, width", [(16, 16), (17, 300), (300, 16), (33, 47)])
+def test_small_and_narrow_pictures(backend: Backend, height: int, width: int):
+    picture = scene(5, height, width)
+    (link,) = links(backend, picture, picture)
+    assert moved(backend, link).norm(dim=0).max() < 0.5
+    assert link.explained > 0.9
+
+
+def test_a_gpu_steadies_as_a_cpu_does():
+    frames = flickering(moving_square(16))
+    small = [SmallFrame(f.pts, f.luma, torch.from_numpy(f.chroma), f.cut_score) for f in frames]
+    results = [
+        torch.stack([f.chroma for f in Steadier(SmoothSettings(), None, some).run([small])])
+        for some in (OpenCV(), Gpu(torch.device("cpu")))
+    ]
+    assert (results[0] - results[1]).square().mean().sqrt() < 0.015
+
+
+def test_each_kind_of_device_has_its_backend():
+    assert isinstance(backend_for(torch.device("cuda")), Gpu)
+    assert isinstance(backend_for(torch.device("cpu")), OpenCV)
+    assert isinstance(backend_for(torch.device("mps")), OpenCV)
+
+
+def test_a_gpu_does_all_of_it_itself(monkeypatch):
+    """torch's make-believe CUDA computes nothing, but refuses tensors of different devices."""
+    monkeypatch.setattr(FakeTensor, "tolist", lambda shares: [1.0] * len(shares))
+    black = np.zeros((96, 128), np.uint8)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        frames = [
+            SmallFrame(number, black, torch.zeros(2, 48, 64, device="cuda"), 0.0)
+            for number in range(12)
+        ]
+        steadier = Steadier(SmoothSettings(), None, backend_for(torch.device("cuda")))
+        results = list(steadier.run([frames[:5], frames[5:]]))
+    assert [frame.pts for frame in results] == list(range(12))
+    for frame in results:
+        assert frame.memory is not None
+        assert {frame.chroma.device.type} | {part.device.type for part in frame.memory} == {"cuda"}
