@@ -1,4 +1,7 @@
-"""What steadying costs beside the generator, on one thread: `python benchmarks/steady.py [N]`."""
+"""What steadying costs beside the generator: `python benchmarks/steady.py [N] [cpu|cuda]`.
+
+On a CPU its time on one thread, on a GPU the time that passes.
+"""
 
 import sys
 import time
@@ -10,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidcolor import Colorizer, RenderSettings
+from vidcolor.steady.backend import backend_for
 from vidcolor.steady.settings import SmoothSettings
 from vidcolor.steady.steadier import SmallFrame, Steadier
 from vidcolor.weights.catalog import LITE
@@ -19,7 +23,7 @@ from vidcolor.weights.places import carried_folder
 SQUARES = (192, 256, 336, 448)
 """Sides of the pictures that DeOldify's networks paint at render factors 12, 16, 21 and 28."""
 
-BATCH = 4
+BATCH = {"cpu": 4, "cuda": 16}
 
 
 def pan(count: int, width: int, height: int) -> Iterator[NDArray]:
@@ -31,22 +35,35 @@ def pan(count: int, width: int, height: int) -> Iterator[NDArray]:
         yield picture[:, 2 * number : 2 * number + width].copy()
 
 
-def flicker(lumas: Iterable[NDArray], width: int, height: int) -> list[SmallFrame]:
-    """The same with a colour that differs from frame to frame."""
-    random = torch.Generator().manual_seed(2)
+def flicker(lumas: Iterable[NDArray], size: tuple[int, int], device: str) -> list[SmallFrame]:
+    """The same with a colour of size (width, height) that differs from frame to frame."""
+    random = torch.Generator(device).manual_seed(2)
+    width, height = size
     return [
-        SmallFrame(number, luma, torch.randn(2, height, width, generator=random) / 10, 0)
+        SmallFrame(
+            number, luma, torch.randn(2, height, width, generator=random, device=device) / 10, 0
+        )
         for number, luma in enumerate(lumas)
     ]
 
 
 def milliseconds(frames: list[SmallFrame], strength: str) -> float:
-    """CPU time of one frame."""
-    steadier = Steadier(SmoothSettings(strength=strength))
-    started = time.process_time()
-    for _ in steadier.run(frames[i : i + BATCH] for i in range(0, len(frames), BATCH)):
+    """Time of one frame."""
+    device = frames[0].chroma.device
+    batch = BATCH[device.type]
+    steadier = Steadier(SmoothSettings(strength=strength), backend=backend_for(device))
+    started = now(device)
+    for _ in steadier.run(frames[i : i + batch] for i in range(0, len(frames), batch)):
         pass
-    return (time.process_time() - started) / len(frames) * 1000
+    return (now(device) - started) / len(frames) * 1000
+
+
+def now(device: torch.device) -> float:
+    """Seconds: of the CPU's work, or until the GPU is done."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def row(name: str, frames: list[SmallFrame], generator: float) -> str:
@@ -57,23 +74,25 @@ def row(name: str, frames: list[SmallFrame], generator: float) -> str:
 
 def main() -> None:
     count = int([*sys.argv[1:], "60"][0])
+    device = [*sys.argv[2:], "cpu"][0]
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    print("CPU milliseconds of one frame")
+    print(f"milliseconds of one frame, {device}")
     print(f"{'luma':16} {'generator':>12} {'normal':>8} {'strong':>8} {'share':>8}")
 
     weights = carried_folder() / LITE.file
-    colorizer = Colorizer(load_generator(weights), RenderSettings(), device="cpu")
+    colorizer = Colorizer(load_generator(weights), RenderSettings(), device=device)
     width, height = colorizer.luma_size(16, 9)
     lumas = list(pan(count, width, height))
     batch = torch.from_numpy(np.stack(lumas)[:, None])
-    started = time.process_time()
+    colorizer.chroma(batch[:1])  # the first call prepares the device
+    started = now(colorizer.device)
     chroma = colorizer.chroma(batch)
-    generator = (time.process_time() - started) / count * 1000
+    generator = (now(colorizer.device) - started) / count * 1000
     down, across = chroma.shape[2:]
-    print(row(f"lite {width}x{height}", flicker(lumas, across, down), generator))
+    print(row(f"lite {width}x{height}", flicker(lumas, (across, down), device), generator))
     for side in SQUARES:
-        print(row(f"square {side}", flicker(pan(count, side, side), side, side), 0))
+        print(row(f"square {side}", flicker(pan(count, side, side), (side, side), device), 0))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
-"""Tiny films, drawn by ffmpeg when a test asks for them."""
+"""What tests share: tiny films, drawn by ffmpeg when one asks for them."""
 
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from vidcolor.media.binary import find_ffmpeg
+from vidcolor.steady.backend import Backend
+from vidcolor.steady.gpu import Gpu
+from vidcolor.steady.opencv import OpenCV
 
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=24000/1001:duration=0.5")
 TONE = ("-f", "lavfi", "-i", "sine=frequency=440:duration=0.5")
@@ -140,3 +144,9 @@ def rich_clip(make_clip: Callable[[str], Path], tmp_path_factory: pytest.TempPat
         path,
     )
     return path
+
+
+@pytest.fixture(params=["opencv", "gpu"])
+def backend(request) -> Backend:
+    """What steadies colours on a CPU and, run by torch's CPU, what does so on a GPU."""
+    return OpenCV() if request.param == "opencv" else Gpu(torch.device("cpu"))

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from test_steady import HEIGHT, WIDTH, Steadied, flickering, moving_square
+from test_steady import HEIGHT, WIDTH, flickering, moving_square
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
@@ -14,9 +14,6 @@ from vidcolor.steady.motion import Link, Tracker
 from vidcolor.steady.opencv import OpenCV
 from vidcolor.steady.settings import SmoothSettings
 from vidcolor.steady.steadier import SmallFrame, Steadier
-
-__all__ = ["backend", "steadied"]
-from test_steady import backend, steadied
 
 
 def scene(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:

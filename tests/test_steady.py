@@ -12,8 +12,6 @@ import torch
 
 from vidcolor.errors import VidcolorError
 from vidcolor.steady.backend import Backend
-from vidcolor.steady.gpu import Gpu
-from vidcolor.steady.opencv import OpenCV
 from vidcolor.steady.settings import SmoothSettings
 from vidcolor.steady.steadier import Memory, SmallFrame, Steadier
 
@@ -96,12 +94,6 @@ def flickering(frames: list[Frame], amount: float = 0.06) -> list[Frame]:
 
 Steadied = Callable[..., list[Result]]
 """(frames, settings, memory) -> results."""
-
-
-@pytest.fixture(params=["opencv", "gpu"])
-def backend(request) -> Backend:
-    """A GPU's is run by torch's CPU."""
-    return OpenCV() if request.param == "opencv" else Gpu(torch.device("cpu"))
 
 
 @pytest.fixture
