@@ -23,8 +23,6 @@ from vidcolor.weights.places import carried_folder
 SQUARES = (192, 256, 336, 448)
 """Sides of the pictures that DeOldify's networks paint at render factors 12, 16, 21 and 28."""
 
-BATCH = {"cpu": 4, "cuda": 16}
-
 
 def pan(count: int, width: int, height: int) -> Iterator[NDArray]:
     """(height, width) uint8: a window that slides over a textured picture."""
@@ -50,10 +48,10 @@ def flicker(lumas: Iterable[NDArray], size: tuple[int, int], device: str) -> lis
 def milliseconds(frames: list[SmallFrame], strength: str) -> float:
     """Time of one frame."""
     device = frames[0].chroma.device
-    batch = BATCH[device.type]
-    steadier = Steadier(SmoothSettings(strength=strength), backend=backend_for(device))
+    backend, settings = backend_for(device), SmoothSettings(strength=strength)
+    list(Steadier(settings, backend=backend).run(frames[:2]))  # the first call prepares the device
     started = now(device)
-    for _ in steadier.run(frames[i : i + batch] for i in range(0, len(frames), batch)):
+    for _ in Steadier(settings, backend=backend).run(frames):
         pass
     return (now(device) - started) / len(frames) * 1000
 
@@ -62,7 +60,7 @@ def now(device: torch.device) -> float:
     """Seconds: of the CPU's work, or until the GPU is done."""
     if device.type == "cpu":
         return time.process_time()
-    torch.cuda.synchronize()
+    torch.cuda.synchronize(device)
     return time.perf_counter()
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from vidcolor.errors import VidcolorError
+from vidcolor.steady import steadier
 from vidcolor.steady.backend import Backend
 from vidcolor.steady.settings import SmoothSettings
 from vidcolor.steady.steadier import Memory, SmallFrame, Steadier
@@ -102,13 +103,11 @@ def steadied(backend: Backend) -> Steadied:
         frames: list[Frame],
         settings: SmoothSettings = NORMAL,
         memory: Memory | None = None,
-        batch: int = 4,
     ) -> list[Result]:
         small = [
             f._replace(chroma=torch.from_numpy(f.chroma)) for f in map(SmallFrame._make, frames)
         ]
-        batches = (small[i : i + batch] for i in range(0, len(small), batch))
-        results = Steadier(settings, memory, backend).run(batches)
+        results = Steadier(settings, memory, backend).run(small)
         return [Result(f.pts, f.chroma.numpy(), f.memory) for f in results]
 
     return run
@@ -249,24 +248,27 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(steadied: Steadied, strength: st
         assert np.array_equal(planes(rest), planes(whole[done:]))
 
 
-def test_batches_do_not_matter(steadied: Steadied):
+def test_how_many_are_seen_together_does_not_matter(steadied: Steadied, monkeypatch):
     frames = flickering(moving_square(10)) + flickering(still(3, 7))
-    alone = planes(steadied(frames, batch=1))
-    for batch in (2, 5, 13):
-        assert np.array_equal(planes(steadied(frames, batch=batch)), alone)
+    results = []
+    for together in (1, 2, 5, 13):
+        monkeypatch.setattr(steadier, "TOGETHER", together)
+        results.append(planes(steadied(frames)))
+    for result in results[1:]:
+        assert np.array_equal(result, results[0])
 
 
 def test_few_frames_are_held(backend: Backend):
     read = 0
 
-    def batches():
+    def frames():
         nonlocal read
-        for frame in map(SmallFrame._make, moving_square(20)):
+        for frame in map(SmallFrame._make, moving_square(40)):
             read += 1
-            yield [frame._replace(chroma=torch.from_numpy(frame.chroma))]
+            yield frame._replace(chroma=torch.from_numpy(frame.chroma))
 
-    for number, _ in enumerate(Steadier(NORMAL, None, backend).run(batches()), 1):
-        assert read <= number + NORMAL.ahead
+    for number, _ in enumerate(Steadier(NORMAL, None, backend).run(frames()), 1):
+        assert read <= number + NORMAL.ahead + steadier.TOGETHER
 
 
 def test_settings_cannot_be_changed():

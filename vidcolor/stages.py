@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,8 @@ from torch import Tensor
 from vidcolor import color
 from vidcolor.ahead import ahead
 from vidcolor.colorizer import Colorizer
-from vidcolor.errors import MediaError
+from vidcolor.device import is_out_of_memory
+from vidcolor.errors import DeviceError, MediaError
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.merge import chroma_size
 from vidcolor.media.probe import Film
@@ -35,7 +36,7 @@ class ColoredFrame(NamedTuple):
     luma: LumaFrame
     """As it was read."""
     chroma: Tensor
-    """(2, h, w) float32 BT.601 chroma in [-0.5, 0.5], on the colorizer's device."""
+    """(2, h, w) float32 BT.601 chroma in [-0.5, 0.5], on the work's device."""
     memory: Memory | None = None
     """What smoothing needs to go on after this frame in another run."""
 
@@ -70,6 +71,14 @@ class Work:
         return self.start is not None or self.end is not None
 
     @property
+    def device(self) -> torch.device:
+        """Where chroma is steadied and enlarged: where CUDA made it; else on the CPU, since torch
+        cannot be trusted with several threads on MPS.
+        """
+        device = self.colorizer.device
+        return device if device.type == "cuda" else torch.device("cpu")
+
+    @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the luma that the colorizer wants."""
         film = self.film
@@ -95,7 +104,7 @@ def encoded_frames(
     with read_on(work, store, warn) as frames:
         numbered = in_pieces(frames, work.film.time_base, settings, len(store.pieces))
         batches = ahead(in_batches(numbered, work.colorizer))
-        colored = ahead(color_batches(batches, work.colorizer))
+        colored = ahead(color_batches(batches, work))
         with closing(ahead(steadied(colored, work, memory))) as steady:
             yield from in_codes(steady, work)
 
@@ -148,13 +157,13 @@ def in_batches(
 
 
 def color_batches(
-    batches: Generator[tuple[int, list[LumaFrame]], None, None], colorizer: Colorizer
+    batches: Generator[tuple[int, list[LumaFrame]], None, None], work: Work
 ) -> Iterator[list[ColoredFrame]]:
     """Luma to chroma."""
     with closing(batches):
         for piece, batch in batches:
             luma = torch.from_numpy(np.stack([frame.pixels for frame in batch])[:, None])
-            chroma = colorizer.chroma(luma)
+            chroma = work.colorizer.chroma(luma).to(work.device)
             yield [ColoredFrame(piece, *pair) for pair in zip(batch, chroma, strict=True)]
 
 
@@ -165,26 +174,32 @@ def steadied(
     waiting: deque[ColoredFrame] = deque()
 
     def small(frame: ColoredFrame) -> SmallFrame:
+        waiting.append(frame)
         luma = frame.luma
         return SmallFrame(luma.pts, luma.pixels, frame.chroma, luma.cut_score)
 
-    def taken(batch: list[ColoredFrame]) -> list[SmallFrame]:
-        waiting.extend(batch)
-        return [small(frame) for frame in batch]
-
     with closing(batches):
-        steadier = Steadier(work.smooth, memory, backend_for(work.colorizer.device))
-        for steady in steadier.run(map(taken, batches)):
-            yield waiting.popleft()._replace(chroma=steady.chroma, memory=steady.memory)
+        frames = map(small, chain.from_iterable(batches))
+        steadier = Steadier(work.smooth, memory, backend_for(work.device))
+        try:
+            for steady in steadier.run(frames):
+                yield waiting.popleft()._replace(chroma=steady.chroma, memory=steady.memory)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise DeviceError(
+                "memory ran out while colours were steadied; use a smaller --batch-size or "
+                "--smooth off"
+            ) from error
 
 
 def in_codes(frames: Iterable[ColoredFrame], work: Work) -> Iterator[EncodedFrame]:
     """Chroma to code values of the film's own matrix and range, at full size if guided."""
-    film, device = work.film, work.colorizer.device
+    film = work.film
     for piece, luma, chroma, memory in frames:
-        own = color.between_matrices(chroma[None].to(device), film.matrix)
+        own = color.between_matrices(chroma[None], film.matrix)
         if luma.guide is not None:
-            guide = torch.from_numpy(luma.guide)[None, None].to(device)
+            guide = torch.from_numpy(luma.guide)[None, None].to(work.device)
             own = upsample(own, guide)
         codes = color.to_codes(own, film.full_range)
         yield EncodedFrame(piece, luma, codes[0].cpu().numpy(), memory)

@@ -15,6 +15,10 @@ COARSEST = 12
 """Pixels on the smaller side, below which no picture of the pyramid is."""
 STEPS = 4
 """Improvements of the motion at each size."""
+CONTRAST = 50.0
+"""Deviation of luma, in levels of 255, to which both pictures are stretched if they have less."""
+FAINTEST = 2.0
+"""Deviation below which there is nothing but noise to stretch."""
 LONGEST_STEP = 1.0
 """Pixels that one of them may be long: a straight line is a picture of luma no farther."""
 WINDOW = 5
@@ -24,7 +28,7 @@ NEIGHBORS = 7
 NEAR = 12
 """Pixels to the neighbours whose motion a pixel tries before its own is improved."""
 LAZY = 1.0
-"""Squared levels of luma that a motion of one pixel must explain to be taken for none."""
+"""What a guess costs, in squared levels of luma for each of its squared pixels."""
 PLAIN = 60.0
 """Variance of luma's slope, in squared levels of 255 a pixel, at which a window has half a say."""
 
@@ -35,6 +39,7 @@ def flow(here: Tensor, there: Tensor) -> Tensor:
     here, there: (n, 1, h, w) float32 luma, 0 to 255, at least 16 pixels on a side
     -> (n, 2, h, w) float32: pixels across and down.
     """
+    here, there = _stretched(here, there)
     sizes = [here.shape[2:]]
     while min(sizes[-1]) // 2 >= COARSEST:
         sizes.append(torch.Size(side // 2 for side in sizes[-1]))
@@ -66,12 +71,19 @@ def mean_around(planes: Tensor, side: int) -> Tensor:
     return F.avg_pool2d(planes, side, 1, side // 2, count_include_pad=False)
 
 
+def _stretched(here: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
+    """Dark and dull pictures with the contrast of others, or no motion in them would be seen."""
+    variance = torch.cat([here, there], 3).var((1, 2, 3), keepdim=True)
+    gain = (CONTRAST / variance.sqrt().clamp(min=FAINTEST)).clamp(min=1)
+    return here * gain, there * gain
+
+
 def _guesses(found: Tensor) -> list[Tensor]:
     """A pixel's own motion (n, 2, h, w), and that of four around it."""
     height, width = found.shape[2:]
     wide = F.pad(found, (NEAR,) * 4, mode="replicate")
-    corners = (NEAR, NEAR), (0, NEAR), (2 * NEAR, NEAR), (NEAR, 0), (NEAR, 2 * NEAR)
-    return [wide[..., y : y + height, x : x + width] for y, x in corners]
+    starts = (NEAR, NEAR), (0, NEAR), (2 * NEAR, NEAR), (NEAR, 0), (NEAR, 2 * NEAR)
+    return [wide[..., y : y + height, x : x + width] for y, x in starts]
 
 
 def _best(here: Tensor, there: Tensor, guesses: list[Tensor]) -> Tensor:

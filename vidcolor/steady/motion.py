@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from vidcolor.steady.backend import Backend, Planes
 
-LUMA_STEP = 8.0
+LUMA_STEP = 10.0
 """Change of luma, in levels of 255, at which trust is halved where there is no grain."""
 
 CALM = 0.2
@@ -12,16 +12,16 @@ CALM = 0.2
 
 
 class Motion(NamedTuple):
-    """What carries the planes of one frame to where its neighbour shows the same things."""
+    """What carries the planes of n frames to where their neighbours show the same things."""
 
     places: Planes
-    """(1, 2, h, w): x and y, in the frame that is carried, of what each pixel shows."""
+    """(n, 2, h, w): x and y, in the frame that is carried, of what each pixel shows."""
     trust: Planes
-    """(1, 1, h, w) in [0, 1]: how sure it is that both frames show the same thing there."""
+    """(n, 1, h, w) in [0, 1]: how sure it is that both frames show the same thing there."""
 
 
 class Link(NamedTuple):
-    """The motion between two neighbours, both ways."""
+    """The motion between two neighbours, both ways; n is 1."""
 
     forth: Motion
     """Carries the earlier frame to the later."""

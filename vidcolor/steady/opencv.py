@@ -14,7 +14,7 @@ FINEST_SCALE = 1
 
 class OpenCV:
     """A `Backend` of numpy arrays; its optical flow is DIS (Kroeger et al. 2016, Fast Optical Flow
-    using Dense Inverse Search).
+    using Dense Inverse Search). One object for pictures of one size: DIS remembers the smallest.
     """
 
     def __init__(self) -> None:

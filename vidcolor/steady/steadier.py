@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,9 @@ from vidcolor.steady.settings import SmoothSettings
 LARGEST_GRID = 512 * 512
 """Pixels of the grid on which motion is sought and colours are carried. A grid that is smaller than
 chroma lets the flicker of details pass."""
+
+TOGETHER = 8
+"""Frames whose motion is found at once: enough to keep a GPU busy, few enough for its memory."""
 
 CUT_SCORE = 10.0
 """ffmpeg's own threshold for a scene cut."""
@@ -117,45 +121,51 @@ class Steadier:
         self.settings = settings
         self._backend = backend or OpenCV()
         self._tracker = Tracker(self._backend)
-        self._memory = memory and Memory(*map(self._backend.planes, memory))
+        self._memory = memory and Memory(*map(self._backend.planes, map(torch.as_tensor, memory)))
 
-    def run(self, batches: Iterable[Sequence[SmallFrame]]) -> Iterator[SteadyFrame]:
-        """Yield one steady frame for each frame, `settings.ahead` frames behind.
+    def run(self, frames: Iterable[SmallFrame]) -> Iterator[SteadyFrame]:
+        """Yield one steady frame for each frame, up to `settings.ahead` and TOGETHER frames behind.
 
-        A GPU wants batches: the motion in one is found at once.
+        All frames are of one size.
         """
+        if self.settings.strength == "off":
+            yield from (SteadyFrame(frame.pts, frame.chroma, None) for frame in frames)
+            return
+        frames = iter(frames)
         window: deque[_Seen] = deque()
-        for batch in batches:
-            if self.settings.strength == "off":
-                yield from (SteadyFrame(frame.pts, frame.chroma, None) for frame in batch)
-                continue
-            for seen in self._seen(batch, window[-1] if window else self._memory):
+        while some := list(islice(frames, TOGETHER)):
+            for seen in self._seen(some, window[-1] if window else self._memory):
                 self._look(window, seen)
                 if len(window) > self.settings.ahead:
                     yield self._settle(window)
         while window:
             yield self._settle(window)
 
-    def _seen(self, batch: Sequence[SmallFrame], before: _Seen | Memory | None) -> Iterator[_Seen]:
+    def _seen(self, frames: Sequence[SmallFrame], before: _Seen | Memory | None) -> Iterator[_Seen]:
         """Frames on the grid, each linked with the one before where no cut is between."""
         backend = self._backend
-        luma = backend.planes(torch.from_numpy(np.stack([frame.luma for frame in batch])[:, None]))
-        own = backend.planes(torch.stack([frame.chroma for frame in batch]))
-        grid = _grid(*batch[0].luma.shape)
+        luma = backend.planes(torch.from_numpy(np.stack([frame.luma for frame in frames])[:, None]))
+        own = backend.planes(torch.stack([frame.chroma for frame in frames]))
+        grid = _grid(*frames[0].luma.shape)
         luma, chroma = backend.resize(luma, grid), backend.resize(own, grid)
         links: list[Link | None] = [None]
         if before is not None and before.luma.shape[2:] == luma.shape[2:]:
             links = [*self._tracker.links(backend.cat([before.luma, luma], 0))]
-        elif len(batch) > 1:
+        elif len(frames) > 1:
             links += self._tracker.links(luma)
         weight = chroma[:, :1] * 0 + 1
         sums = backend.cat([chroma, weight], 1)
-        for i, (frame, link) in enumerate(zip(batch, links, strict=True)):
-            if link and _is_cut(link, frame.cut_score):
-                link = None
-            parts = (part[i : i + 1] for part in (own, luma, chroma, weight, sums))
-            one_own, one_luma, one_chroma, one_weight, one_sums = parts
-            yield _Seen(frame.pts, one_own, one_luma, one_chroma, link, one_weight, one_sums)
+        for i, (frame, link) in enumerate(zip(frames, links, strict=True)):
+            one = slice(i, i + 1)
+            yield _Seen(
+                pts=frame.pts,
+                own=own[one],
+                luma=luma[one],
+                chroma=chroma[one],
+                link=None if link and _is_cut(link, frame.cut_score) else link,
+                weight=weight[one],
+                sums=sums[one],
+            )
 
     def _look(self, window: deque[_Seen], seen: _Seen) -> None:
         """Put a frame into the window, and weigh it and the one before by what the other says."""

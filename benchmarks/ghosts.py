@@ -1,0 +1,100 @@
+"""What steadying does to colours that are right: `python benchmarks/ghosts.py [--gpu] CLIP...`.
+
+Each clip's own colours are steadied: what changes is ghosts, trails and washed-out colours. Then
+patches of colour are added that flicker, and what steadying takes away of that error is printed,
+without and with grain over luma. --gpu: the way of a GPU, run by one if there is one.
+"""
+
+import itertools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidcolor import color
+from vidcolor.steady.backend import Backend
+from vidcolor.steady.gpu import Gpu
+from vidcolor.steady.opencv import OpenCV
+from vidcolor.steady.settings import SmoothSettings
+from vidcolor.steady.steadier import SmallFrame, Steadier
+
+FRAMES = 60
+LINES = 256
+"""Height of the pictures: about as many pixels as DeOldify's networks see at render factor 21."""
+FAR = 0.05
+"""Distance in chroma that can be seen."""
+FLICKER = 0.06
+"""Deviation of the patches' chroma."""
+GRAIN = 20.0
+"""Deviation of the grain in levels of 255; it is about two pixels wide."""
+
+
+def clip_frames(path: Path) -> tuple[list[NDArray], Tensor]:
+    """Luma (h, w) uint8 of each frame, and chroma (t, 2, h, w) of all."""
+    lumas, chromas = [], []
+    with av.open(str(path)) as container:
+        for frame in itertools.islice(container.decode(video=0), FRAMES):
+            rgb = frame.to_ndarray(format="rgb24")
+            size = (round(rgb.shape[1] * LINES / rgb.shape[0]), LINES)
+            small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+            planes = torch.from_numpy(small).movedim(2, 0)[None] / 255
+            lumas.append((color.rgb_to_luma(planes) * 255).byte()[0, 0].numpy())
+            chromas.append(color.rgb_to_chroma(planes)[0])
+    return lumas, torch.stack(chromas)
+
+
+def steadied(lumas: Sequence[NDArray], chroma: Tensor, strength: str, backend: Backend) -> Tensor:
+    """(t, 2, h, w)"""
+    pairs = zip(lumas, chroma.unbind(), strict=True)
+    frames = [SmallFrame(pts, *pair, cut_score=0.0) for pts, pair in enumerate(pairs)]
+    results = Steadier(SmoothSettings(strength=strength), backend=backend).run(frames)
+    return torch.stack([frame.chroma.cpu() for frame in results])
+
+
+def ghosts(lumas: Sequence[NDArray], chroma: Tensor, strength: str, backend: Backend) -> str:
+    """How far right colours are moved: RMS, 99th percentile, share that can be seen at worst."""
+    moved = (steadied(lumas, chroma, strength, backend) - chroma).norm(dim=1)
+    rms = float(moved.square().mean().sqrt())
+    far = float((moved > FAR).float().mean((1, 2)).max())
+    return f"{rms:8.4f} {np.percentile(moved.numpy(), 99):8.4f} {far:8.2%}"
+
+
+def mended(lumas: Sequence[NDArray], chroma: Tensor, backend: Backend) -> str:
+    """Share of the error of flickering patches that is taken away."""
+    random = torch.Generator().manual_seed(1)
+    patches = torch.randn(len(chroma), 2, 6, 8, generator=random) * FLICKER
+    wild = chroma + torch.nn.functional.interpolate(patches, chroma.shape[2:], mode="bilinear")
+    calm = steadied(lumas, wild, "normal", backend)
+    return f"{1 - float((calm - chroma).norm() / (wild - chroma).norm()):8.0%}"
+
+
+def with_grain(lumas: Sequence[NDArray]) -> list[NDArray]:
+    random = np.random.default_rng(2)
+    grainy = []
+    for luma in lumas:
+        noise = cv2.GaussianBlur(random.normal(0, 1, luma.shape), (0, 0), 1)
+        grainy.append((luma + noise * (GRAIN / noise.std())).clip(0, 255).astype(np.uint8))
+    return grainy
+
+
+def main() -> None:
+    words = sys.argv[1:]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    backend = Gpu(device) if "--gpu" in words else OpenCV()
+    columns = f"{'normal: RMS, 99 %, far':^26} {'strong: the same':^26}"
+    print(f"{'':24} {columns} {'mended':>8} {'in grain':>8}")
+    for path in (Path(word) for word in words if word != "--gpu"):
+        lumas, chroma = clip_frames(path)
+        moved = [ghosts(lumas, chroma, strength, backend) for strength in ("normal", "strong")]
+        parts = [mended(some, chroma, backend) for some in (lumas, with_grain(lumas))]
+        print(f"{path.stem:24}", *moved, *parts)
+
+
+if __name__ == "__main__":
+    main()
