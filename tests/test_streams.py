@@ -4,6 +4,7 @@
 """
 
 import re
+import shlex
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -219,6 +220,46 @@ def test_transparency_is_left_out_with_a_word(colorizer, tmp_path, alpha, suffix
     run_ffmpeg(*drawing(), "-vf", "format=argb,colorchannelmixer=aa=0.5", *codec, source)
     report = colorize_film(source, target, colorizer)
     assert report.warnings == ("transparency was left out: colored films have none",)
+
+
+def captioned(path: Path) -> Path:
+    """An MPEG-2 film of 2 s that says HELLO in closed captions (CEA-608 in ATSC A/53 user data)."""
+    bare = path.with_suffix(".m2v")
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=2", "-bf", "0"]
+    run_ffmpeg(*picture, "-f", "mpeg2video", str(bare))
+    roll_up, next_line, clear = (0x14, 0x25), (0x14, 0x2D), (0x14, 0x2C)
+    words = [roll_up, next_line, *zip(b"HLO", b"EL ", strict=True), *[(0, 0)] * 20, clear]
+    pairs = iter(words + [(0, 0)] * 50)
+    first, *units = bare.read_bytes().split(b"\0\0\1")
+    film = first
+    wanted = False
+    for unit in units:
+        if unit[0] == 0xB5 and unit[1] >> 4 == 8:  # what a picture's user data follow
+            wanted = True
+        elif wanted and 1 <= unit[0] <= 0xAF:  # its first slice
+            pair = bytes(byte | (byte.bit_count() % 2 == 0) << 7 for byte in next(pairs))
+            film += b"\0\0\1\xb2GA94\3\x41\xff\xfc" + pair + b"\xff"
+            wanted = False
+        film += b"\0\0\1" + unit
+    bare.write_bytes(film)
+    run_ffmpeg(
+        "-f", "mpegvideo", "-i", str(bare), "-c", "copy", "-bsf:v", "setts=N*3600", str(path)
+    )
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_captions_in_the_picture_are_left_out_with_the_way_to_save_them(
+    colorizer, tmp_path, suffix
+):
+    source = captioned(tmp_path / "film.ts")
+    report = colorize_film(source, tmp_path / f"result{suffix}", colorizer)
+    (warning,) = report.warnings
+    assert warning.startswith("closed captions inside the picture were left out; ")
+    saving = re.search(r"ffmpeg (.*) saves them", warning)
+    assert saving
+    run_ffmpeg(*shlex.split(saving[1].replace("FILM", str(source))))
+    assert "HELLO" in Path(f"{source}.srt").read_text()
 
 
 # Deinterlacing.

@@ -28,6 +28,11 @@ def losses(film: Film, result: Film, carried: Sequence[Carried], suffix: str) ->
     warnings = [*_fields(film, result, suffix), *_colors(film, result, elsewhere)]
     if film.alpha:
         warnings.append("transparency was left out: colored films have none")
+    if film.captions and not result.captions:
+        warnings.append(
+            "closed captions inside the picture were left out; "
+            'ffmpeg -f lavfi -i "movie=FILM[out+subcc]" -map s FILM.srt saves them'
+        )
     if film.timecode and not result.timecode:
         warnings.append(f"the timecode was left out: {suffix} cannot hold it{elsewhere}")
     for each, written in zip(carried, result.streams[1:], strict=False):

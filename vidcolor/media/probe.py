@@ -92,6 +92,8 @@ class Film:
     """What it says about the display it was graded for: "mastering display" and the like."""
     alpha: bool
     """Whether the first frame is transparent somewhere."""
+    captions: bool
+    """Whether the first frame carries closed captions (CEA-608 or 708) inside the picture."""
     timecode: str | None
     """Of its first frame, as a tape or a camera counted."""
     field_order: str | None
@@ -142,7 +144,7 @@ def _describe(path: Path, container: InputContainer, deinterlace: bool) -> Film:
     streams = tuple(_stream(stream) for stream in container.streams)
     video = _picture(path, container, streams)
     frame = _first_frame(path, container, video)
-    pixels = pixel_format(frame.format.name)
+    pixels, marks = pixel_format(frame.format.name), _marks(frame)
     tag = video.codec_context
     rotation = int(frame.rotation)
     sideways = rotation % 180 == 90
@@ -177,8 +179,9 @@ def _describe(path: Path, container: InputContainer, deinterlace: bool) -> Film:
         color_space=color_space,
         color_primaries=_known(frame.color_primaries, tag.color_primaries),
         color_transfer=_known(frame.color_trc, tag.color_trc),
-        light=_light(frame),
+        light=tuple(name for kind, name in _LIGHT.items() if kind in marks),
         alpha="alpha_mode" in video.metadata or _is_transparent(frame),
+        captions=Type.A53_CC in marks,
         timecode=_timecode(container),
         field_order=None if deinterlace else _field_order(frame, time_base),
         video_index=video.index,
@@ -238,10 +241,10 @@ def _duration(container: InputContainer, video: VideoStream) -> float | None:
     return container.duration / 1_000_000 if container.duration else None
 
 
-def _light(frame: VideoFrame) -> tuple[str, ...]:
+def _marks(frame: VideoFrame) -> set[Type]:
+    """The kinds of what a frame carries beside its picture."""
     marks = cast(Iterable[SideData], frame.side_data)  # PyAV declares it as something else
-    kinds = {mark.type for mark in marks}
-    return tuple(name for kind, name in _LIGHT.items() if kind in kinds)
+    return {mark.type for mark in marks}
 
 
 def _is_transparent(frame: VideoFrame) -> bool:
