@@ -1,21 +1,11 @@
 """The command `vidcolor colorize`, which `vidcolor FILM` is short for."""
 
 import json
-import logging
-import shlex
-import time
-from collections.abc import Sequence
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from vidcolor.batch import Job, Outcome, plan, run
+from vidcolor.batch import plan
 from vidcolor.cli import WORDS
 from vidcolor.cli.log import write_log
 from vidcolor.cli.options import (
@@ -27,27 +17,10 @@ from vidcolor.cli.options import (
     smooth_option,
     weights_dir_option,
 )
-from vidcolor.cli.progress import Reporter
-from vidcolor.ledger import Ledger
-from vidcolor.media.containers import EncodeSettings, complete
-from vidcolor.media.probe import probe
-from vidcolor.pieces import PieceSettings, is_running, kept, piece_folder
+from vidcolor.cli.session import Session
+from vidcolor.pieces import PieceSettings
 from vidcolor.render import PRECISIONS, RENDER_FACTORS, RenderSettings
-from vidcolor.steady.settings import SmoothSettings
-from vidcolor.weights.catalog import MODELS, VIDEO
-
-if TYPE_CHECKING:
-    from vidcolor.colorizer import Colorizer
-
-log = logging.getLogger(__name__)
-
-TELLING = {"as_json", "quiet", "verbose", "log_file", "overwrite", "fresh"}
-"""Options that no result depends on."""
-
-BETTER = (
-    "the built-in model is small; --model video has DeOldify's quality "
-    f"(fetched once, {(VIDEO.size or 0) / 1e6:.0f} MB)"
-)
+from vidcolor.weights.catalog import MODELS
 
 
 @click.command()
@@ -152,207 +125,3 @@ def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
         click.echo(json.dumps([session.summary(outcome) for outcome in outcomes], indent=2))
     if any(outcome.status == "failed" for outcome in outcomes):
         ctx.exit(1)
-
-
-class Session:
-    """One call of the command: its options, its colorizer and what it tells."""
-
-    def __init__(self, options: dict):
-        self.options = options
-        self.render = RenderSettings(
-            **{
-                name: options[name]
-                for name in (
-                    "render_factor",
-                    "precision",
-                    "batch_size",
-                    "saturation",
-                    "hue",
-                    "edges",
-                )
-            }
-        )
-        self.encode = EncodeSettings(
-            **{name: options[name] for name in ("codec", "crf", "preset", "pix_fmt", "compare")}
-        )
-        self.smooth = SmoothSettings(strength=options["smooth"])
-        self.pieces = PieceSettings(seconds=options["piece_seconds"])
-        self.console = Console(stderr=True)
-        self.job: Job | None = None
-        self.several = False
-        self.colorizer = cache(self.load)
-
-    def load(self, kind: str) -> "Colorizer":
-        """The colorizer for films or stills; `colorizer` loads each of the two once.
-
-        Stills are few and looked at closely: left to itself, their precision is full.
-        """
-        from vidcolor.cli.models import load_colorizer
-        from vidcolor.device import describe
-
-        name = self.options["model"]
-        render = self.render
-        if kind == "still" and render.precision == "auto":
-            render = replace(render, precision="fp32")
-        colorizer = load_colorizer(
-            name, render, self.options["device"], self.options["weights_dir"]
-        )
-        precision = str(colorizer.dtype).removeprefix("torch.")
-        self.reporter.say(
-            f"{name} on {describe(colorizer.device)}, {precision}, "
-            f"render factor {colorizer.render_factor}"
-        )
-        if name == "lite":
-            self.reporter.say(BETTER)
-        return colorizer
-
-    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Colour everything and tell of it; with several files, a table at the end."""
-        self.reporter = Reporter(self.console, len(jobs), quiet=self.options["quiet"])
-        self.several = len(jobs) > 1
-        outcomes = []
-        for job in jobs:
-            if job.source.exists() and (self.options["overwrite"] or not job.target.exists()):
-                self.colorizer(job.kind)  # a model that cannot be loaded stops the run at once
-                break
-        settings = {name: value for name, value in self.options.items() if name not in TELLING}
-        ledger = Ledger(settings)
-        if self.options["fresh"]:
-            for job in jobs:
-                ledger.forget(job.target.parent)
-        with self.reporter.shown():
-            for outcome in run(jobs, self.work, overwrite=self.options["overwrite"], ledger=ledger):
-                outcomes.append(outcome)
-                self.tell(outcome)
-        if len(outcomes) > 1 and not self.options["quiet"]:
-            self.console.print(table(outcomes))
-        return outcomes
-
-    def work(self, job: Job) -> Outcome:
-        """Colour one film or still."""
-        from vidcolor.film import colorize_film
-        from vidcolor.still import colorize_image
-
-        started = time.monotonic()
-        self.job = job
-        with self.reporter.film(job.source.name) as progress:
-            if job.kind == "still":
-                colorize_image(job.source, job.target, self.colorizer(job.kind))
-                return Outcome(job, "done", 1, seconds=time.monotonic() - started)
-            if self.options["verbose"]:
-                self.reporter.say(describe_film(job, self.encode))
-            report = colorize_film(
-                job.source,
-                job.target,
-                self.colorizer(job.kind),
-                self.encode,
-                start=self.options["start"],
-                end=self.options["end"],
-                deinterlace=self.options["deinterlace"],
-                smooth=self.smooth,
-                pieces=self.pieces,
-                fresh=self.options["fresh"],
-                on_frame=progress.on_frame,
-                on_note=lambda note: self.reporter.say(f"{job.target}: {note}"),
-            )
-        return Outcome(job, "done", report.frames, report.kept, report.seconds, report.warnings)
-
-    def how_to_go_on(self, words: Sequence[str]) -> list[str]:
-        """What is left when the run is stopped, and the command that goes on with it."""
-        if self.job is None:
-            return []
-        manifest = None if self.trial else kept(self.job.target)
-        if manifest is None and not self.several:
-            return []
-        notes = []
-        if manifest:
-            total = f" of {manifest.total}" if manifest.total else ""
-            notes.append(f"{manifest.frames}{total} frames of {self.job.source.name} are kept")
-        command = shlex.join(["vidcolor", *(word for word in words if word != "--fresh")])
-        return [*notes, f"to go on: {command}"]
-
-    @property
-    def trial(self) -> bool:
-        """Only a stretch is coloured, which leaves nothing to go on with."""
-        return self.options["start"] is not None or self.options["end"] is not None
-
-    def tell(self, outcome: Outcome) -> None:
-        """One line for a file, and its warnings."""
-        new = outcome.frames - outcome.kept
-        log.info("%s: %s", outcome.job.source, outcome)
-        self.reporter.count_file(new)
-        for warning in outcome.warnings:
-            self.reporter.warn(f"Warning: {outcome.job.source}: {warning}")
-        if outcome.status == "failed":
-            self.reporter.warn(f"Error: {outcome.error}{self.what_is_kept(outcome.job)}")
-        elif outcome.status == "skipped":
-            self.reporter.say(f"{outcome.job.target} is there already; skipped")
-        else:
-            rate = new / max(outcome.seconds, 1e-6)
-            self.reporter.say(
-                f"{outcome.job.target}: {outcome.frames} frames in {outcome.seconds:.1f} s"
-                f" ({rate:.1f} fps)"
-            )
-
-    def what_is_kept(self, job: Job) -> str:
-        """What to add to an error when its film can be gone on with."""
-        manifest = kept(job.target)
-        if self.trial or manifest is None or is_running(piece_folder(job.target)):
-            return ""
-        if manifest.complete:
-            return (
-                f" (all {manifest.frames} coloured frames are kept; the same command joins them, "
-                "--fresh makes them anew)"
-            )
-        return f" ({manifest.frames} frames are kept; the same command goes on after them)"
-
-    def summary(self, outcome: Outcome) -> dict:
-        """An outcome as JSON has it."""
-        job = outcome.job
-        return {
-            "source": str(job.source),
-            "target": str(job.target),
-            "kind": job.kind,
-            "status": outcome.status,
-            "error": outcome.error,
-            "warnings": list(outcome.warnings),
-            "frames": outcome.frames,
-            "kept": outcome.kept,
-            "seconds": round(outcome.seconds, 3),
-            "model": self.options["model"],
-            "render_factor": (
-                self.colorizer(job.kind).render_factor if outcome.status == "done" else None
-            ),
-        }
-
-
-def table(outcomes: Sequence[Outcome]) -> Table:
-    """What became of each file."""
-    result = Table(box=None)
-    result.add_column("")
-    result.add_column("source", overflow="fold")
-    result.add_column("frames", justify="right")
-    result.add_column("seconds", justify="right")
-    result.add_column("", overflow="fold")
-    for outcome in outcomes:
-        done = outcome.status == "done"
-        result.add_row(
-            outcome.status,
-            Text(outcome.job.source.name),
-            str(outcome.frames) if done else "",
-            f"{outcome.seconds:.1f}" if done else "",
-            Text(outcome.error or "; ".join(outcome.warnings)),
-        )
-    return result
-
-
-def describe_film(job: Job, encode: EncodeSettings) -> str:
-    """How a film is read and written, in one line."""
-    film = probe(job.source)
-    written = complete(film, encode, job.target.suffix)
-    return (
-        f"{job.source}: {film.codec} in {film.container}, {film.width}x{film.height} "
-        f"{film.pixel_format}, {film.matrix}, {float(film.frame_rate or 0):.3f} fps, "
-        f"{len(film.streams)} streams -> {written.codec} {written.pix_fmt}, "
-        f"crf {written.crf}, preset {written.preset}"
-    )
