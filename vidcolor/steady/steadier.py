@@ -37,6 +37,8 @@ CONTRADICTION = 0.15
 
 LARGEST_GAIN = 1.2
 """Bound on the saturation that is given back for what averaging takes away."""
+GIVEN_BACK = 0.6
+"""Share of it that is given back, as a power: the rest was flicker, which is no colour."""
 
 
 class SmallFrame(NamedTuple):
@@ -248,8 +250,9 @@ def _mean(sums: Planes) -> Planes:
 
 
 def _gain(before: Planes, after: Planes) -> Planes:
-    """(1, 1, 1, 1): what chroma has to grow by to be as colourful as it was, within bounds."""
-    return (_colorfulness(before) / _colorfulness(after).clip(min=1e-6)).clip(1, LARGEST_GAIN)
+    """(1, 1, 1, 1): what chroma has to grow by to be nearly as colourful as it was."""
+    lost = (_colorfulness(before) / _colorfulness(after).clip(min=1e-6)).clip(1, LARGEST_GAIN)
+    return lost**GIVEN_BACK
 
 
 def _colorfulness(chroma: Planes) -> Planes:
