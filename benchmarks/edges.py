@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 import torch
+from clips import clip_planes
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -40,16 +41,10 @@ EDGES = 0.93
 
 
 def clip_frames(path: Path, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """(luma (1, 1, h, w) uint8, chroma (1, 2, h, w)) at the size of the clip's chroma planes."""
+    """So many frames, evenly chosen, at the size of the clip's chroma planes."""
     with av.open(str(path)) as container:
-        video = container.streams.video[0]
-        every = max(1, (video.frames or count) // count)
-        for frame in itertools.islice(container.decode(video), 0, every * count, every):
-            rgb = frame.to_ndarray(format="rgb24")
-            size = (rgb.shape[1] // 2, rgb.shape[0] // 2)
-            small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-            planes = torch.from_numpy(small).movedim(2, 0)[None] / 255
-            yield (color.rgb_to_luma(planes) * 255).byte(), color.rgb_to_chroma(planes)
+        frames = container.streams.video[0].frames or count
+    return clip_planes(path, count, every=max(1, frames // count))
 
 
 def slope(planes: Tensor) -> Tensor:

@@ -5,19 +5,17 @@ patches of colour are added that flicker, and what steadying takes away of that 
 without and with grain over luma. --gpu: the way of a GPU, run by one if there is one.
 """
 
-import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import torch
+from clips import clip_planes
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcolor import color
 from vidcolor.steady.backend import Backend
 from vidcolor.steady.gpu import Gpu
 from vidcolor.steady.opencv import OpenCV
@@ -33,20 +31,6 @@ FLICKER = 0.06
 """Deviation of the patches' chroma."""
 GRAIN = 20.0
 """Deviation of the grain in levels of 255; it is about two pixels wide."""
-
-
-def clip_frames(path: Path) -> tuple[list[NDArray], Tensor]:
-    """Luma (h, w) uint8 of each frame, and chroma (t, 2, h, w) of all."""
-    lumas, chromas = [], []
-    with av.open(str(path)) as container:
-        for frame in itertools.islice(container.decode(video=0), FRAMES):
-            rgb = frame.to_ndarray(format="rgb24")
-            size = (round(rgb.shape[1] * LINES / rgb.shape[0]), LINES)
-            small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-            planes = torch.from_numpy(small).movedim(2, 0)[None] / 255
-            lumas.append((color.rgb_to_luma(planes) * 255).byte()[0, 0].numpy())
-            chromas.append(color.rgb_to_chroma(planes)[0])
-    return lumas, torch.stack(chromas)
 
 
 def steadied(lumas: Sequence[NDArray], chroma: Tensor, strength: str, backend: Backend) -> Tensor:
@@ -90,7 +74,9 @@ def main() -> None:
     columns = f"{'normal: RMS, 99 %, far':^26} {'strong: the same':^26}"
     print(f"{'':24} {columns} {'mended':>8} {'in grain':>8}")
     for path in (Path(word) for word in words if word != "--gpu"):
-        lumas, chroma = clip_frames(path)
+        frames = list(clip_planes(path, FRAMES, lines=LINES))
+        lumas = [luma[0, 0].numpy() for luma, _ in frames]
+        chroma = torch.cat([chroma for _, chroma in frames])
         moved = [ghosts(lumas, chroma, strength, backend) for strength in ("normal", "strong")]
         parts = [mended(some, chroma, backend) for some in (lumas, with_grain(lumas))]
         print(f"{path.stem:24}", *moved, *parts)

@@ -7,10 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from vidcolor.colorizer import Colorizer
 from vidcolor.media.binary import find_ffmpeg
+from vidcolor.render import RenderSettings
 from vidcolor.steady.backend import Backend
 from vidcolor.steady.gpu import Gpu
 from vidcolor.steady.opencv import OpenCV
+from vidcolor.weights.catalog import LITE
+from vidcolor.weights.checkpoint import load_generator
+from vidcolor.weights.places import carried_folder
 
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=24000/1001:duration=0.5")
 TONE = ("-f", "lavfi", "-i", "sine=frequency=440:duration=0.5")
@@ -144,6 +149,13 @@ def rich_clip(make_clip: Callable[[str], Path], tmp_path_factory: pytest.TempPat
         path,
     )
     return path
+
+
+@pytest.fixture(scope="module")
+def colorizer():
+    """The built-in model at its smallest."""
+    generator = load_generator(carried_folder() / LITE.file)
+    return Colorizer(generator, RenderSettings(render_factor=4, batch_size=5), device="cpu")
 
 
 @pytest.fixture(params=["opencv", "gpu"])

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from conftest import X264, run_ffmpeg
 
 from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.containers import EncodeSettings
@@ -20,6 +21,27 @@ from vidcolor.media.write import Piece, write_piece
 FFV1 = EncodeSettings(codec="ffv1")
 SMALL = (16, 12)
 """(width, height) of luma and chroma as far as these tests are concerned."""
+
+
+RESULTS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+"""Suffixes of results."""
+
+
+MPEG4 = ("-c:v", "mpeg4", "-q:v", "2")
+MPEG2 = ("-c:v", "mpeg2video", "-q:v", "2", "-bf", "2")
+VP9 = ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-pix_fmt", "yuv420p")
+SOURCES: dict[str, tuple[str, ...]] = {
+    ".mp4": (*X264, "-bf", "2"),
+    ".mkv": (*X264, "-bf", "2"),
+    ".mov": (*X264, "-bf", "2"),
+    ".avi": (*MPEG4, "-bf", "2"),
+    ".webm": VP9,
+    ".mpg": MPEG2,
+    ".ts": MPEG2,
+    ".gif": (),
+    ".y4m": ("-pix_fmt", "yuv420p"),
+}
+"""How a film is encoded, by the suffix of a source."""
 
 
 class Picture(NamedTuple):
@@ -154,3 +176,34 @@ def picture_subtitle(seconds: float) -> bytes:
             segment(gone, 0x80, b""),
         ]
     )
+
+
+def drawing(rate: str = "25", frames: int = 5) -> tuple[str, ...]:
+    """ffmpeg's input for so many small frames in which something moves."""
+    return ("-f", "lavfi", "-i", f"testsrc2=size=64x48:rate={rate},trim=end_frame={frames}")
+
+
+def captioned(path: Path) -> Path:
+    """An MPEG-2 film of 2 s that says HELLO in closed captions (CEA-608 in ATSC A/53 user data)."""
+    bare = path.with_suffix(".m2v")
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=64x48:rate=25:duration=2", "-bf", "0"]
+    run_ffmpeg(*picture, "-f", "mpeg2video", str(bare))
+    roll_up, next_line, clear = (0x14, 0x25), (0x14, 0x2D), (0x14, 0x2C)
+    words = [roll_up, next_line, *zip(b"HLO", b"EL ", strict=True), *[(0, 0)] * 20, clear]
+    pairs = iter(words + [(0, 0)] * 50)
+    first, *units = bare.read_bytes().split(b"\0\0\1")
+    film = first
+    wanted = False
+    for unit in units:
+        if unit[0] == 0xB5 and unit[1] >> 4 == 8:  # what a picture's user data follow
+            wanted = True
+        elif wanted and 1 <= unit[0] <= 0xAF:  # its first slice
+            pair = bytes(byte | (byte.bit_count() % 2 == 0) << 7 for byte in next(pairs))
+            film += b"\0\0\1\xb2GA94\3\x41\xff\xfc" + pair + b"\xff"
+            wanted = False
+        film += b"\0\0\1" + unit
+    bare.write_bytes(film)
+    run_ffmpeg(
+        "-f", "mpegvideo", "-i", str(bare), "-c", "copy", "-bsf:v", "setts=N*3600", str(path)
+    )
+    return path

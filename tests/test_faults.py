@@ -55,13 +55,6 @@ def film(tmp_path_factory):
     return make
 
 
-@pytest.fixture(scope="module")
-def colorizer():
-    """The built-in model at its smallest."""
-    generator = load_generator(carried_folder() / LITE.file)
-    return Colorizer(generator, RenderSettings(render_factor=4, batch_size=5), device="cpu")
-
-
 @pytest.fixture(autouse=True)
 def nothing_is_left(tmp_path):
     """No process, no thread, no unfinished file."""

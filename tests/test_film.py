@@ -22,13 +22,6 @@ from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder
 
 
-@pytest.fixture(scope="module")
-def colorizer():
-    """The built-in model at its smallest."""
-    generator = load_generator(carried_folder() / LITE.file)
-    return Colorizer(generator, RenderSettings(render_factor=4, batch_size=5), device="cpu")
-
-
 @pytest.mark.parametrize(
     "name", ["cfr.mp4", "vfr.mp4", "ten_bit.mkv", "odd.mkv", "gray.mkv", "late.ts"]
 )

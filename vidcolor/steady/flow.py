@@ -33,7 +33,7 @@ PLAIN = 60.0
 """Variance of luma's slope, in squared levels of 255 a pixel, at which a window has half a say."""
 
 
-def flow(here: Tensor, there: Tensor) -> Tensor:
+def optical_flow(here: Tensor, there: Tensor) -> Tensor:
     """How far the things in `here` are away in `there`.
 
     here, there: (n, 1, h, w) float32 luma, 0 to 255, at least 16 pixels on a side

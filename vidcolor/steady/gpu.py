@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidcolor.steady.flow import flow, mean_around, pixels, sampled
+from vidcolor.steady.flow import mean_around, optical_flow, pixels, sampled
 
 
 class Gpu:
@@ -20,7 +20,7 @@ class Gpu:
         return planes
 
     def flow(self, here: Tensor, there: Tensor) -> Tensor:
-        return flow(here, there)
+        return optical_flow(here, there)
 
     def pixels(self, planes: Tensor) -> Tensor:
         return pixels(planes)
