@@ -1,4 +1,4 @@
-"""Colour clips as planes, for the scripts beside this file."""
+"""Color clips as planes, for the scripts beside this file."""
 
 import itertools
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import cv2
 import torch
 from torch import Tensor
 
-from vidcolor import color
+from vidcolor.chroma import matrices
 
 
 def clip_planes(
@@ -27,4 +27,4 @@ def clip_planes(
             size = (round(width * share), round(height * share))
             small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
             planes = torch.from_numpy(small).movedim(2, 0)[None] / 255
-            yield (color.rgb_to_luma(planes) * 255).byte(), color.rgb_to_chroma(planes)
+            yield (matrices.rgb_to_luma(planes) * 255).byte(), matrices.rgb_to_chroma(planes)

@@ -1,4 +1,4 @@
-"""What becomes of a colour clip's own chroma when it is made as small as `lite` makes it."""
+"""What becomes of a color clip's own chroma when it is made as small as `lite` makes it."""
 
 import itertools
 import sys
@@ -14,10 +14,10 @@ from clips import clip_planes
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidcolor import color
-from vidcolor.colorizer import Colorizer
+from vidcolor.chroma import matrices
+from vidcolor.chroma.upsample import upsample
+from vidcolor.inference.colorizer import Colorizer
 from vidcolor.models.lite import SCALE
-from vidcolor.upsample import upsample
 from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.resolve import resolve
 
@@ -55,7 +55,7 @@ def slope(planes: Tensor) -> Tensor:
 
 
 def ab(luma: Tensor, chroma: Tensor) -> np.ndarray:
-    rgb = color.merge(luma / 255, chroma)[0].movedim(0, 2).numpy()
+    rgb = matrices.merge(luma / 255, chroma)[0].movedim(0, 2).numpy()
     return cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2Lab)[..., 1:]
 
 

@@ -1,7 +1,7 @@
-"""What steadying does to colours that are right: `python benchmarks/ghosts.py [--gpu] CLIP...`.
+"""What steadying does to colors that are right: `python benchmarks/ghosts.py [--gpu] CLIP...`.
 
-Each clip's own colours are steadied: what changes is ghosts, trails and washed-out colours. Then
-patches of colour are added that flicker, and what steadying takes away of that error is printed,
+Each clip's own colors are steadied: what changes is ghosts, trails and washed-out colors. Then
+patches of color are added that flicker, and what steadying takes away of that error is printed,
 without and with grain over luma. --gpu: the way of a GPU, run by one if there is one.
 """
 
@@ -16,11 +16,11 @@ from clips import clip_planes
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcolor.steady.backend import Backend
-from vidcolor.steady.gpu import Gpu
-from vidcolor.steady.opencv import OpenCV
-from vidcolor.steady.settings import SmoothSettings
-from vidcolor.steady.steadier import SmallFrame, Steadier
+from vidcolor.chroma.temporal.backend import Backend
+from vidcolor.chroma.temporal.filter import SmallFrame, TemporalFilter
+from vidcolor.chroma.temporal.gpu import Gpu
+from vidcolor.chroma.temporal.opencv import OpenCV
+from vidcolor.chroma.temporal.settings import SmoothSettings
 
 FRAMES = 60
 LINES = 256
@@ -37,12 +37,12 @@ def steadied(lumas: Sequence[NDArray], chroma: Tensor, strength: str, backend: B
     """(t, 2, h, w)"""
     pairs = zip(lumas, chroma.unbind(), strict=True)
     frames = [SmallFrame(pts, *pair, cut_score=0.0) for pts, pair in enumerate(pairs)]
-    results = Steadier(SmoothSettings(strength=strength), backend=backend).run(frames)
+    results = TemporalFilter(SmoothSettings(strength=strength), backend=backend).run(frames)
     return torch.stack([frame.chroma.cpu() for frame in results])
 
 
 def ghosts(lumas: Sequence[NDArray], chroma: Tensor, strength: str, backend: Backend) -> str:
-    """How far right colours are moved: RMS, 99th percentile, share that can be seen at worst."""
+    """How far right colors are moved: RMS, 99th percentile, share that can be seen at worst."""
     moved = (steadied(lumas, chroma, strength, backend) - chroma).norm(dim=1)
     rms = float(moved.square().mean().sqrt())
     far = float((moved > FAR).float().mean((1, 2)).max())

@@ -15,7 +15,7 @@ from pathlib import Path
 from speed import ffmpeg
 
 from vidcolor.media.binary import find_ffmpeg
-from vidcolor.pieces import kept
+from vidcolor.resume.store import kept
 
 SECONDS = 60
 PIECE = 2.0

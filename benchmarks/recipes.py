@@ -20,8 +20,8 @@ from torch import nn
 from torchvision.models import vgg16_bn
 
 from vidcolor.nogan import train
+from vidcolor.nogan.distributed import join_processes
 from vidcolor.nogan.losses import FeatureLoss
-from vidcolor.nogan.machine import join_machine
 from vidcolor.nogan.photos import load_photos
 from vidcolor.nogan.plan import Estimate, plan
 from vidcolor.nogan.recipe import Content, Recipe, Stage, read_recipe
@@ -80,7 +80,7 @@ def peak(device: torch.device) -> float:
 
 
 def main() -> None:
-    machine = join_machine("auto", "auto")
+    context = join_processes("auto", "auto")
     train.feature_loss = untaught_features
     for name in sys.argv[1:] or NAMES:
         file = TRAINING / f"{name}.toml"
@@ -91,7 +91,7 @@ def main() -> None:
                 pixels = random.integers(0, 256, (12, 16, 3), dtype=np.uint8)
                 Image.fromarray(pixels).resize((256, 192)).save(Path(folder) / f"{number}.png")
             photos = load_photos([Path(folder)], smallest=64)
-            planned = {row.phase: row for row in plan(recipe, len(photos), machine)}
+            planned = {row.phase: row for row in plan(recipe, len(photos), context)}
             began: list[tuple[str, float]] = []
 
             def mark(
@@ -101,16 +101,16 @@ def main() -> None:
                 began: list[tuple[str, float]] = began,
             ) -> None:
                 """Tell what the phase before this one took."""
-                now, most = time.perf_counter(), peak(machine.device)
+                now, most = time.perf_counter(), peak(context.device)
                 if began:
                     row, seconds = planned[began[-1][0]], now - began[-1][1]
                     line = f"{name:9} {row.phase:11} size {row.size:3}  {seconds:6.1f} s"
                     guess = row.memory / 1e9
                     print(f"{line}  peak {most:5.1f} GB (planned {guess:.1f})", flush=True)
                 began.append((phase.name, now))
-                forget_peak(machine.device)
+                forget_peak(context.device)
 
-            run = Run.open(Path(folder) / "run", file, machine, resume=False)
+            run = Run.open(Path(folder) / "run", file, context, resume=False)
             train.train(recipe, photos, photos.subset([0, 1]), run, on_phase=mark)
             mark(train.Phase("end", "gan"))
             assert len(began) == len(train.phases(recipe)) + 1

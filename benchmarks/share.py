@@ -1,6 +1,6 @@
 """What steadying and guided edges add to a whole run: `python benchmarks/share.py [CLIP] [N]`.
 
-CPU seconds, of this process and of ffmpeg's, of a 1080p film coloured by `lite`. Times of one run
+CPU seconds, of this process and of ffmpeg's, of a 1080p film colored by `lite`. Times of one run
 can be compared with each other alone, and best with nothing else running.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from speed import ffmpeg
 
 from vidcolor import Colorizer, RenderSettings, colorize_film
-from vidcolor.steady.settings import SmoothSettings
+from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder

@@ -28,7 +28,7 @@ def ffmpeg(*arguments: str) -> None:
 
 
 def transcode(source: Path, target: Path) -> None:
-    """What `colorize_film` does to the picture, less the colours."""
+    """What `colorize_film` does to the picture, less the colors."""
     ffmpeg("-i", str(source), "-c:v", "libx264", "-preset", "medium", "-crf", "17", str(target))
 
 

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from vidcolor import Colorizer, RenderSettings
-from vidcolor.steady.backend import backend_for
-from vidcolor.steady.settings import SmoothSettings
-from vidcolor.steady.steadier import SmallFrame, Steadier
+from vidcolor.chroma.temporal.backend import backend_for
+from vidcolor.chroma.temporal.filter import SmallFrame, TemporalFilter
+from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder
@@ -34,7 +34,7 @@ def pan(count: int, width: int, height: int) -> Iterator[NDArray]:
 
 
 def flicker(lumas: Iterable[NDArray], size: tuple[int, int], device: str) -> list[SmallFrame]:
-    """The same with a colour of size (width, height) that differs from frame to frame."""
+    """The same with a color of size (width, height) that differs from frame to frame."""
     random = torch.Generator(device).manual_seed(2)
     width, height = size
     return [
@@ -49,9 +49,11 @@ def milliseconds(frames: list[SmallFrame], strength: str) -> float:
     """Time of one frame."""
     device = frames[0].chroma.device
     backend, settings = backend_for(device), SmoothSettings(strength=strength)
-    list(Steadier(settings, backend=backend).run(frames[:2]))  # the first call prepares the device
+    list(
+        TemporalFilter(settings, backend=backend).run(frames[:2])
+    )  # the first call prepares the device
     started = now(device)
-    for _ in Steadier(settings, backend=backend).run(frames):
+    for _ in TemporalFilter(settings, backend=backend).run(frames):
         pass
     return (now(device) - started) / len(frames) * 1000
 

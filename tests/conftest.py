@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from vidcolor.colorizer import Colorizer
+from vidcolor.chroma.temporal.backend import Backend
+from vidcolor.chroma.temporal.gpu import Gpu
+from vidcolor.chroma.temporal.opencv import OpenCV
+from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.settings import RenderSettings
 from vidcolor.media.binary import find_ffmpeg
-from vidcolor.render import RenderSettings
-from vidcolor.steady.backend import Backend
-from vidcolor.steady.gpu import Gpu
-from vidcolor.steady.opencv import OpenCV
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder
@@ -160,5 +160,5 @@ def colorizer():
 
 @pytest.fixture(params=["opencv", "gpu"])
 def backend(request) -> Backend:
-    """What steadies colours on a CPU and, run by torch's CPU, what does so on a GPU."""
+    """What steadies colors on a CPU and, run by torch's CPU, what does so on a GPU."""
     return OpenCV() if request.param == "opencv" else Gpu(torch.device("cpu"))

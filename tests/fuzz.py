@@ -1,8 +1,8 @@
-"""Damage small films in every way and colour them: no traceback, no hang, no half a film.
+"""Damage small films in every way and color them: no traceback, no hang, no half a film.
 
     python tests/fuzz.py --films 300 --seed 1
 
-Films are coloured by the command itself, many in one process; another process watches the clock,
+Films are colored by the command itself, many in one process; another process watches the clock,
 as a hang can only be seen from outside. Prints a tally; ends with 1 if a film did what none may.
 """
 
@@ -47,7 +47,7 @@ CONTAINERS = {
 }
 SETTINGS = ("--render-factor", "4", "--device", "cpu", "--preset", "ultrafast")
 
-GOOD = ("coloured", "coloured with warnings", "refused")
+GOOD = ("colored", "colored with warnings", "refused")
 
 
 def flip(film: bytearray, dice: random.Random) -> None:
@@ -117,7 +117,7 @@ def films(folder: Path, count: int, seed: int) -> Iterator[tuple[str, str, Path]
 
 
 def color(path: Path) -> dict[str, str]:
-    """Colour one film in this process and say what became of it."""
+    """Color one film in this process and say what became of it."""
     target = path.with_suffix(".out.mkv")
     before = _children()
     result = CliRunner().invoke(vidcolor, [str(path), "-o", str(target), "--json", *SETTINGS])
@@ -139,7 +139,7 @@ def color(path: Path) -> dict[str, str]:
     if frames != outcome["frames"]:
         return {"end": "HALF A FILM", "said": f"{frames} frames, not {outcome['frames']}"}
     warned = outcome["warnings"]
-    return {"end": "coloured with warnings" if warned else "coloured", "said": "; ".join(warned)}
+    return {"end": "colored with warnings" if warned else "colored", "said": "; ".join(warned)}
 
 
 def _children() -> set[str]:
@@ -149,7 +149,7 @@ def _children() -> set[str]:
 
 
 class Worker:
-    """A process that colours one film after the other until one of them kills it."""
+    """A process that colors one film after the other until one of them kills it."""
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
@@ -196,7 +196,7 @@ class Worker:
 
 def main() -> int:
     """The script."""
-    parser = argparse.ArgumentParser(description="Damage small films and colour them.")
+    parser = argparse.ArgumentParser(description="Damage small films and color them.")
     parser.add_argument("--films", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=float, default=60, help="seconds for one film")

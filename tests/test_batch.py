@@ -6,9 +6,9 @@ import pytest
 
 from vidcolor.batch import Outcome, plan, run
 from vidcolor.errors import MediaError, VidcolorError
-from vidcolor.ledger import Ledger
+from vidcolor.resume.done_log import DoneLog
 
-LEDGER = Ledger({})
+LEDGER = DoneLog({})
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def targets(jobs):
     return [job.target for job in jobs]
 
 
-def test_a_film_is_coloured_beside_itself():
+def test_a_film_is_colored_beside_itself():
     assert targets(plan([Path("x/film.mp4")], None, recursive=False)) == [Path("x/film.color.mp4")]
 
 
@@ -73,7 +73,7 @@ def test_two_sources_that_would_become_one_file_are_refused():
         plan([Path("x/a.mp4"), Path("y/a.mp4")], Path("out"), recursive=False)
 
 
-def test_a_source_that_is_named_twice_is_coloured_once(archive):
+def test_a_source_that_is_named_twice_is_colored_once(archive):
     jobs = plan([archive, archive / "a.mp4", archive / ".." / "archive"], None, recursive=False)
     assert len(jobs) == 2
 
@@ -101,17 +101,17 @@ def test_done_files_are_skipped_and_a_failure_does_not_stop_the_rest(archive):
             raise MediaError("b.avi is broken")
         return Outcome(job, "done", 1)
 
-    outcomes = list(run(jobs, work, overwrite=False, ledger=LEDGER))
+    outcomes = list(run(jobs, work, overwrite=False, done_log=LEDGER))
     assert [outcome.status for outcome in outcomes] == ["skipped", "failed", "done", "done"]
     assert outcomes[1].error == "b.avi is broken"
 
 
 def test_a_result_that_exists_is_refused_when_its_source_is_named(archive):
     jobs = plan([archive / "a.mp4"], None, recursive=False)
-    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=False, ledger=LEDGER)
+    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=False, done_log=LEDGER)
     assert outcome.status == "failed"
     assert "--overwrite" in str(outcome.error)
-    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=True, ledger=LEDGER)
+    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=True, done_log=LEDGER)
     assert outcome.status == "done"
 
 
@@ -120,7 +120,7 @@ def test_a_missing_source():
         plan([Path("nowhere.mp4")], None, recursive=False),
         lambda job: Outcome(job, "done"),
         overwrite=False,
-        ledger=LEDGER,
+        done_log=LEDGER,
     )
     assert "nowhere.mp4: no such file" in str(outcome.error)
 
@@ -139,14 +139,14 @@ def test_the_same_command_goes_on_where_it_was_stopped(archive, overwrite):
         return Outcome(job, "done", 1)
 
     with pytest.raises(KeyboardInterrupt):
-        list(run(jobs, lambda job: work(job, stop="c.mkv"), overwrite=overwrite, ledger=LEDGER))
+        list(run(jobs, lambda job: work(job, stop="c.mkv"), overwrite=overwrite, done_log=LEDGER))
     jobs[1].target.write_text("somebody else's")
-    outcomes = list(run(jobs, work, overwrite=overwrite, ledger=LEDGER))
+    outcomes = list(run(jobs, work, overwrite=overwrite, done_log=LEDGER))
     assert outcomes[0].status == "skipped"
     # What was changed since is no longer the result of that command.
     assert outcomes[1].status == ("done" if overwrite else "failed")
     assert outcomes[2].status == "done"
     assert made == ["a.mp4", "b.avi", *(["b.avi"] if overwrite else []), "c.mkv"]
-    assert not list((archive / "out").glob(".*")), "the ledger goes when the command has ended"
-    (again, *_) = run(jobs, work, overwrite=overwrite, ledger=LEDGER)
+    assert not list((archive / "out").glob(".*")), "the done_log goes when the command has ended"
+    (again, *_) = run(jobs, work, overwrite=overwrite, done_log=LEDGER)
     assert again.status == ("done" if overwrite else "failed")

@@ -23,7 +23,7 @@ def save_safetensors(path: Path, tensors: dict[str, Tensor]) -> Path:
 
 
 def trained(tensors: dict[str, Tensor]) -> dict:
-    """As DeOldify saves during training: the optimiser's state beside the weights."""
+    """As DeOldify saves during training: the optimizer's state beside the weights."""
     optimizer = torch.optim.Adam([nn.Parameter(torch.ones(3))])
     return {"model": tensors, "opt": {**optimizer.state_dict(), "lr": slice(1e-5, 1e-3)}}
 

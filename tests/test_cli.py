@@ -48,7 +48,7 @@ def test_help_does_not_wait_for_heavy_libraries():
     assert "--render-factor" in result.stdout
 
 
-def test_a_film_and_a_still_are_coloured_and_told_as_json(clip, photo, tmp_path):
+def test_a_film_and_a_still_are_colored_and_told_as_json(clip, photo, tmp_path):
     result = vidcolor(clip, photo, "--output", tmp_path / "out", "--json", *QUICK)
     assert result.exit_code == 0, result.stderr
     film, still = json.loads(result.stdout)
@@ -56,7 +56,7 @@ def test_a_film_and_a_still_are_coloured_and_told_as_json(clip, photo, tmp_path)
     assert len(pictures(Path(film["target"]))) == film["frames"] == 12
     assert Path(still["target"]).stat().st_size > 0
     assert "render factor 4" in result.stderr
-    assert "float32" in result.stderr  # stills are coloured in full precision
+    assert "float32" in result.stderr  # stills are colored in full precision
 
 
 def test_quiet_says_nothing(clip, tmp_path):
@@ -206,7 +206,7 @@ def test_info_names_ffmpeg_device_and_models():
     assert "lite" in said
 
 
-def test_preview_draws_a_labelled_sheet(clip, tmp_path):
+def test_preview_draws_a_labeled_sheet(clip, tmp_path):
     sheet = tmp_path / "sheet.png"
     result = vidcolor(
         "preview", clip, "--at", "0", "--at", "0.3", "-r", "4,6", "-o", sheet, "--device", "cpu"
@@ -215,9 +215,9 @@ def test_preview_draws_a_labelled_sheet(clip, tmp_path):
     with Image.open(sheet) as image:
         # Two rows of frames; a gray column and one for each render factor.
         assert image.width == 3 * 480
-        gray, coloured = image.crop((0, 30, 480, 300)), image.crop((480, 30, 960, 300))
+        gray, colored = image.crop((0, 30, 480, 300)), image.crop((480, 30, 960, 300))
         assert not np.ptp(np.asarray(gray).astype(int), axis=2).any()
-        assert np.ptp(np.asarray(coloured).astype(int), axis=2).any()
+        assert np.ptp(np.asarray(colored).astype(int), axis=2).any()
 
 
 def test_preview_never_writes_over_the_film(clip, tmp_path):

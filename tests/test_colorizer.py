@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from vidcolor.colorizer import Colorizer
 from vidcolor.errors import DeviceError, VidcolorError
+from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.settings import RenderSettings
 from vidcolor.models.lite import Lite
-from vidcolor.render import RenderSettings
 
 
 @pytest.fixture
 def generator():
-    """A `lite` with random weights and a palette of random colours."""
+    """A `lite` with random weights and a palette of random colors."""
     torch.manual_seed(0)
     lite = Lite().eval()
     lite.palette.uniform_(-0.3, 0.3)

@@ -14,12 +14,10 @@ from conftest import run_ffmpeg
 from PIL import Image
 
 from vidcolor.cli import vidcolor as command
-from vidcolor.colorfulness import colorfulness
 from vidcolor.errors import MediaError, WeightsError
-from vidcolor.evaluate import frechet
-from vidcolor.evaluate.consistency import Consistency, divergence, reduced
+from vidcolor.evaluate import inception
 from vidcolor.evaluate.fidelity import decibels, squared_error, ssim
-from vidcolor.evaluate.frechet import Gaussian, distance_between
+from vidcolor.evaluate.inception import Gaussian, distance_between
 from vidcolor.evaluate.networks import network_file
 from vidcolor.evaluate.pairs import aligned, films_in, photos_in, together
 from vidcolor.evaluate.picture import Picture
@@ -33,6 +31,8 @@ from vidcolor.evaluate.warping import (
 )
 from vidcolor.media.probe import probe
 from vidcolor.media.rgb import RgbFrame, read_rgb
+from vidcolor.metrics.colorfulness import colorfulness
+from vidcolor.metrics.consistency import Consistency, divergence, reduced
 
 
 def flat(red: int, green: int, blue: int, size: tuple[int, int] = (16, 16)) -> np.ndarray:
@@ -75,7 +75,7 @@ def test_ssim_knows_the_same_the_opposite_and_the_too_small():
     assert ssim(picture[:10], picture[:10]) is None
 
 
-# colourfulness
+# colorfulness
 
 
 def test_colorfulness_of_red_beside_green_in_both_variants():
@@ -215,9 +215,9 @@ def test_a_network_is_fetched_once_and_must_be_the_one_of_its_name(tmp_path, tor
 
 
 def test_what_needs_a_network_that_cannot_be_had_is_left_out(torch_cache, monkeypatch):
-    monkeypatch.setattr(frechet, "TORCHVISION", "http://127.0.0.1:9/inception-01234567.pth")
+    monkeypatch.setattr(inception, "TORCHVISION", "http://127.0.0.1:9/inception-01234567.pth")
     with pytest.raises(WeightsError, match=r"cannot be fetched.*put it into"):
-        frechet.Inception("ntire", torch.device("cpu"))
+        inception.Inception("ntire", torch.device("cpu"))
     assert not list(torch_cache.glob("*"))
 
 
@@ -300,7 +300,7 @@ def test_a_frame_that_is_missing_in_the_result_is_left_out(clips):
         on_frame=lambda done, total: seen.append(done),
     )
     assert len(seen) == 11
-    assert evaluation.rows()["shorter"].psnr_rgb == math.inf  # no frame met its neighbour
+    assert evaluation.rows()["shorter"].psnr_rgb == math.inf  # no frame met its neighbor
 
 
 # places

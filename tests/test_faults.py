@@ -18,13 +18,13 @@ from films import pictures
 from test_process import children
 
 from vidcolor.cli import vidcolor
-from vidcolor.colorizer import Colorizer
 from vidcolor.errors import DeviceError, MediaError
 from vidcolor.film import colorize_film
+from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.settings import RenderSettings
 from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.containers import EncodeSettings
-from vidcolor.pieces import PieceSettings
-from vidcolor.render import RenderSettings
+from vidcolor.resume.store import PieceSettings
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder

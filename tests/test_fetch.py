@@ -132,7 +132,7 @@ def model(*mirrors: str) -> Model:
         architecture="wide",
         render_factor=21,
         origin="a test",
-        licence="MIT",
+        license="MIT",
         size=len(FILE),
         sha256=sha256(FILE).hexdigest(),
         mirrors=mirrors,

@@ -11,11 +11,11 @@ from conftest import run_ffmpeg
 from films import FFV1, pictures
 from PIL import Image
 
-from vidcolor.colorizer import Colorizer
 from vidcolor.errors import MediaError
 from vidcolor.film import colorize_film
+from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.settings import RenderSettings
 from vidcolor.media.containers import EncodeSettings
-from vidcolor.render import RenderSettings
 from vidcolor.still import colorize_image
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
@@ -40,7 +40,7 @@ def test_luma_frames_and_timestamps_are_the_sources_own(make_clip, colorizer, tm
     assert seen == list(range(1, len(before) + 1))
 
 
-def test_the_film_is_in_colour(clip, colorizer, tmp_path):
+def test_the_film_is_in_color(clip, colorizer, tmp_path):
     target = tmp_path / "film.mp4"
     colorize_film(clip, target, colorizer)
     for picture in pictures(target):
@@ -70,7 +70,7 @@ def test_the_result_does_not_depend_on_the_batch_size(clip, colorizer, tmp_path)
 
 
 @pytest.mark.parametrize("painting", [True, False])
-def test_a_film_has_the_colours_of_a_still(tmp_path, make_clip, painting):
+def test_a_film_has_the_colors_of_a_still(tmp_path, make_clip, painting):
     """ffmpeg resizes for films, Pillow for stills; the eye must not tell them apart."""
     path = carried_folder() / LITE.file
     if painting:
@@ -92,7 +92,7 @@ def test_a_film_has_the_colours_of_a_still(tmp_path, make_clip, painting):
     colorize_film(film, colored, colorizer, EncodeSettings(codec="ffv1", pix_fmt="yuv444p"))
     luma, blue, red = (plane.astype(np.uint8) for plane in pictures(colored)[0].planes)
     rgb = to_rgb(luma, blue, red)
-    assert np.abs(still - frame.astype(int)).mean() > 2, "the still has no colours to compare"
+    assert np.abs(still - frame.astype(int)).mean() > 2, "the still has no colors to compare"
     assert np.abs(rgb - still).mean() <= 2
 
 

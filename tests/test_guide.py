@@ -7,15 +7,15 @@ import torch
 from films import FFV1, SMALL, pictures
 from torch.nn import functional as F
 
-from vidcolor.colorizer import Colorizer
 from vidcolor.film import colorize_film
+from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.settings import EDGES, RenderSettings
 from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.merge import chroma_size
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.read import LumaFrame, read_luma
 from vidcolor.media.write import write_piece
 from vidcolor.models.lite import Lite, LiteShape
-from vidcolor.render import EDGES, RenderSettings
 
 SHAPES = {
     "cfr.mp4": (32, 24),
@@ -105,7 +105,7 @@ def test_chroma_size_of_what_is_encoded(make_clip, tmp_path, settings, size):
 
 
 class Warmer(Colorizer):
-    """Gives bright places a warm colour and dark ones a cold one, at a quarter of the size."""
+    """Gives bright places a warm color and dark ones a cold one, at a quarter of the size."""
 
     def chroma(self, luma: torch.Tensor) -> torch.Tensor:
         warmth = 0.6 * (F.avg_pool2d(luma.float(), 4) / 255 - 0.5)

@@ -120,7 +120,7 @@ def test_attention_is_the_unscaled_softmax_over_queries():
 
 
 def test_upsampling_blurs_towards_the_bottom_right():
-    """Each pixel is the mean of itself and its neighbours above and to the left."""
+    """Each pixel is the mean of itself and its neighbors above and to the left."""
     up = ShuffleUp(4, 1, norm=False)
     up.load_state_dict({"conv.weight": torch.eye(4)[..., None, None], "conv.bias": torch.zeros(4)})
     x = torch.tensor([[1.0, 2.0, 3.0, 4.0]]).view(1, 4, 1, 1)

@@ -4,16 +4,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from test_steady import HEIGHT, WIDTH, flickering, moving_square
+from test_temporal_filter import HEIGHT, WIDTH, flickering, moving_square
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from vidcolor.steady.backend import Backend, backend_for
-from vidcolor.steady.gpu import Gpu
-from vidcolor.steady.motion import Link, Tracker
-from vidcolor.steady.opencv import OpenCV
-from vidcolor.steady.settings import SmoothSettings
-from vidcolor.steady.steadier import SmallFrame, Steadier
+from vidcolor.chroma.temporal.backend import Backend, backend_for
+from vidcolor.chroma.temporal.filter import SmallFrame, TemporalFilter
+from vidcolor.chroma.temporal.gpu import Gpu
+from vidcolor.chroma.temporal.motion import Link, Tracker
+from vidcolor.chroma.temporal.opencv import OpenCV
+from vidcolor.chroma.temporal.settings import SmoothSettings
 
 
 def scene(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
@@ -37,7 +37,7 @@ def links(backend: Backend, *frames: np.ndarray) -> list[Link]:
 
 def moved(backend: Backend, link: Link) -> Tensor:
     """(2, h, w): where from the things in the later frame came, in pixels."""
-    places = backend.tensor(link.forth.places)
+    places = backend.tensor(link.forward.places)
     return (places - backend.tensor(backend.pixels(places)))[0]
 
 
@@ -85,7 +85,7 @@ def test_a_gpu_steadies_as_a_cpu_does():
     frames = flickering(moving_square(16))
     small = [SmallFrame(f.pts, f.luma, torch.from_numpy(f.chroma), f.cut_score) for f in frames]
     results = [
-        torch.stack([f.chroma for f in Steadier(SmoothSettings(), None, some).run(small)])
+        torch.stack([f.chroma for f in TemporalFilter(SmoothSettings(), None, some).run(small)])
         for some in (OpenCV(), Gpu(torch.device("cpu")))
     ]
     assert (results[0] - results[1]).square().mean().sqrt() < 0.015
@@ -106,9 +106,9 @@ def test_a_gpu_does_all_of_it_itself(monkeypatch):
             SmallFrame(number, black, torch.zeros(2, 48, 64, device="cuda"), 0.0)
             for number in range(12)
         ]
-        steadier = Steadier(SmoothSettings(), None, backend_for(torch.device("cuda")))
-        results = list(steadier.run(frames))
+        temporal_filter = TemporalFilter(SmoothSettings(), None, backend_for(torch.device("cuda")))
+        results = list(temporal_filter.run(frames))
     assert [frame.pts for frame in results] == list(range(12))
     for frame in results:
-        assert frame.memory is not None
-        assert {frame.chroma.device.type} | {part.device.type for part in frame.memory} == {"cuda"}
+        assert frame.state is not None
+        assert {frame.chroma.device.type} | {part.device.type for part in frame.state} == {"cuda"}

@@ -23,23 +23,23 @@ from vidcolor.cli import vidcolor as command
 from vidcolor.errors import RecipeError
 from vidcolor.nogan import imagenet, train
 from vidcolor.nogan.augment import augment
+from vidcolor.nogan.degrade import degrade
+from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.inflection import best_of, has_turned
-from vidcolor.nogan.machine import Machine
 from vidcolor.nogan.palette import Palette
 from vidcolor.nogan.photos import Batches, load_photos
 from vidcolor.nogan.recipe import Augment, Critic, Images, read_recipe
 from vidcolor.nogan.run import Run
-from vidcolor.nogan.wear import wear
 from vidcolor.weights.checkpoint import load_generator
 
 TRAINING = Path(__file__).parents[1] / "training"
 TINY = TRAINING / "tiny.toml"
-CPU = Machine(device=torch.device("cpu"), dtype=torch.float32)
+CPU = DistributedContext(device=torch.device("cpu"), dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
 def photo_folder(tmp_path_factory):
-    """Ten colourful photos of 96x72, a gray one, a small one and a broken one."""
+    """Ten colorful photos of 96x72, a gray one, a small one and a broken one."""
     folder = tmp_path_factory.mktemp("photos")
     random = np.random.default_rng(0)
     for number in range(10):
@@ -59,7 +59,7 @@ def photos(photo_folder):
 
 @pytest.fixture(scope="module")
 def clips(make_clip):
-    """The option that gives a film in colour to score with."""
+    """The option that gives a film in color to score with."""
     return "--clips", str(make_clip("bt709.mp4"))
 
 
@@ -124,7 +124,7 @@ def test_photos_from_folders_zips_and_tars(photo_folder, tmp_path):
 def test_photos_that_cannot_be_used(photo_folder, tmp_path):
     with pytest.raises(RecipeError, match="neither a folder nor a zip or tar"):
         load_photos([tmp_path / "nowhere"], smallest=32)
-    with pytest.raises(RecipeError, match="no colour photo of 100 pixels"):
+    with pytest.raises(RecipeError, match="no color photo of 100 pixels"):
         load_photos([photo_folder], smallest=100)
     with tarfile.open(tmp_path / "photos.tar.gz", "w:gz") as file:
         file.add(photo_folder, "some")
@@ -155,14 +155,16 @@ def test_augmentation_moves_both_sides_and_wears_only_the_input(photos):
     still = augment(crops, Augment(flip=0), torch.Generator().manual_seed(0))
     assert torch.equal(still.seen, still.luma)
     moved = augment(
-        crops, Augment(flip=0, chance=1, rotate=20, warp=0.2), torch.Generator().manual_seed(0)
+        crops, Augment(flip=0, probability=1, rotate=20, warp=0.2), torch.Generator().manual_seed(0)
     )
     assert torch.equal(moved.seen, moved.luma)
     assert not torch.allclose(moved.luma, still.luma, atol=0.05)
     assert not torch.allclose(moved.chroma, still.chroma, atol=0.05)
     worn = augment(crops, Augment(flip=0, noise=1), torch.Generator().manual_seed(0))
     assert torch.equal(worn.luma, still.luma) and not torch.equal(worn.seen, still.luma)
-    lit = augment(crops, Augment(flip=0, chance=1, lighting=0.5), torch.Generator().manual_seed(0))
+    lit = augment(
+        crops, Augment(flip=0, probability=1, lighting=0.5), torch.Generator().manual_seed(0)
+    )
     assert torch.equal(lit.seen, lit.luma) and (lit.luma - still.luma).abs().mean() > 0.02
 
 
@@ -178,9 +180,9 @@ def test_soft_labels_average_to_the_chroma_that_was_asked_for(photos):
     assert torch.equal(again.frequency, palette.frequency)
 
 
-def test_rare_colours_weigh_more_and_the_mean_is_one(photos):
+def test_rare_colors_weigh_more_and_the_mean_is_one(photos):
     palette = Palette.of(photos, bins=50)
-    weights = palette.rarity(0.5)
+    weights = palette.class_weights(0.5)
     assert weights[palette.frequency.argmin()] > weights[palette.frequency.argmax()]
     assert (weights * palette.frequency).sum() == pytest.approx(1)
 
@@ -188,15 +190,15 @@ def test_rare_colours_weigh_more_and_the_mean_is_one(photos):
 def test_wear_changes_the_picture_and_keeps_its_range():
     random = torch.Generator().manual_seed(0)
     luma, chroma = torch.rand(8, 1, 32, 32), torch.rand(8, 2, 32, 32) - 0.5
-    assert torch.equal(wear(luma, chroma, 0.0, random), luma)
-    worn = wear(luma, chroma, 1.0, random)
+    assert torch.equal(degrade(luma, chroma, 0.0, random), luma)
+    worn = degrade(luma, chroma, 1.0, random)
     assert worn.shape == luma.shape
     assert worn.min() >= 0 and worn.max() <= 1
     assert (worn - luma).abs().mean() > 0.02
 
 
 def test_the_curve_turns_where_skin_goes_orange():
-    """Truth first gets better with colour, then skin spreads while colour still grows."""
+    """Truth first gets better with color, then skin spreads while color still grows."""
 
     def score(step, frechet, gap, skin):
         names = ("step", "frechet", "colorfulness_gap", "skin_gap", "ab_error", "saturated_gap")
@@ -220,9 +222,9 @@ def test_a_whole_run_leaves_a_folder_that_a_person_understands(finished):
     assert {"ab_error", "frechet", "cdc_gap"} <= scores[0].keys()
 
 
-def test_its_result_colours_a_film(finished, clip, tmp_path):
+def test_its_result_colors_a_film(finished, clip, tmp_path):
     model = str(finished / "final.safetensors")
-    out = tmp_path / "coloured.mp4"
+    out = tmp_path / "colored.mp4"
     words = [str(clip), "-o", str(out), "--model", model, "--device", "cpu"]
     result = CliRunner().invoke(command, words)
     assert result.exit_code == 0, result.stderr
@@ -336,19 +338,19 @@ TOGETHER = """
 import dataclasses, sys, torch
 from pathlib import Path
 from vidcolor.nogan import train
-from vidcolor.nogan.machine import join_machine
+from vidcolor.nogan.distributed import join_processes
 from vidcolor.nogan.photos import load_photos
 from vidcolor.nogan.recipe import Augment, read_recipe
 from vidcolor.nogan.run import Run
 
 recipe_file, photos, out, accumulate = sys.argv[1:]
-machine = join_machine("cpu", "fp32")
+context = join_processes("cpu", "fp32")
 recipe = read_recipe(Path(recipe_file))
 stage = dataclasses.replace(recipe.pretrain[0], accumulate=int(accumulate), steps=2)
 critic = dataclasses.replace(recipe.critic, dropout=0.0, augment=Augment(flip=0), first=())
 recipe = dataclasses.replace(recipe, cycles=1, pretrain=(stage,), critic=critic)
 photos = load_photos([Path(photos)], smallest=32)
-run = Run.open(Path(out), Path(recipe_file), machine, resume=False)
+run = Run.open(Path(out), Path(recipe_file), context, resume=False)
 train.train(recipe, photos, photos.subset([0, 1]), run)
 """
 
@@ -374,7 +376,7 @@ def test_two_processes_learn_what_one_learns(photo_folder, tmp_path, monkeypatch
     shutil.copytree(tmp_path / "two" / "images-1", tmp_path / "one" / "images-1")
     monkeypatch.setattr(sys, "argv", [*words, str(tmp_path / "one"), "2"])
     runpy.run_path(str(script))
-    for phase, part in (("pretrain-1", "painter"), ("critic-1-1", "critic")):
+    for phase, part in (("pretrain-1", "trainer"), ("critic-1-1", "critic")):
         two, one = (
             torch.load(tmp_path / out / "checkpoints" / f"{phase}.pt", weights_only=True)[part]
             for out in ("two", "one")

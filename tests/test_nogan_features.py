@@ -1,4 +1,4 @@
-"""Networks that know ImageNet, fetched from a server on this machine, and their substitutes."""
+"""Networks that know ImageNet, fetched from a server on this context, and their substitutes."""
 
 import threading
 from functools import partial
@@ -13,13 +13,13 @@ from vidcolor.errors import WeightsError
 from vidcolor.models.critic import Critic, CriticShape
 from vidcolor.nogan import imagenet
 from vidcolor.nogan.augment import plain
+from vidcolor.nogan.distributed import DistributedContext
+from vidcolor.nogan.generator_trainer import UNetTrainer
 from vidcolor.nogan.losses import FeatureLoss
-from vidcolor.nogan.machine import Machine
-from vidcolor.nogan.painter import UNetPainter
 from vidcolor.nogan.recipe import Content, Generator
 
 FILE = b"not really a network"
-CPU = Machine(device=torch.device("cpu"), dtype=torch.float32)
+CPU = DistributedContext(device=torch.device("cpu"), dtype=torch.float32)
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -83,26 +83,26 @@ def test_what_stands_in_for_a_vgg_that_cannot_be_had(origin):
         imagenet.feature_loss(Content(features="vgg", instead="stop"))
 
 
-def losses(painter: UNetPainter) -> tuple[float, float]:
-    """Of the photo itself, and of a picture that is wrong in colour."""
+def losses(trainer: UNetTrainer) -> tuple[float, float]:
+    """Of the photo itself, and of a picture that is wrong in color."""
     crops = torch.randint(0, 256, (1, 3, 64, 64), generator=torch.Generator().manual_seed(0))
     sample = plain(crops)
-    right = painter.photo(sample)
+    right = trainer.photo(sample)
     wrong = right.flip(1).requires_grad_()
-    loss = painter.loss(wrong, sample)
+    loss = trainer.loss(wrong, sample)
     loss.backward()
     assert wrong.grad is not None and wrong.grad.abs().sum() > 0
-    return painter.loss(right, sample).item(), loss.item()
+    return trainer.loss(right, sample).item(), loss.item()
 
 
 @pytest.mark.parametrize("instead", ["critic", "none"])
 def test_the_critic_sees_what_is_wrong_in_place_of_the_vgg(instead):
     content = Content(pixels=0.1, features="vgg", instead=instead)
     settings = Generator(architecture="deep", shrink=32)
-    painter = UNetPainter(settings, content, CPU, None, None)
-    before = losses(painter)
-    painter.heed(Critic(CriticShape(width=8, blocks=2)))
-    after = losses(painter)
+    trainer = UNetTrainer(settings, content, CPU, None, None)
+    before = losses(trainer)
+    trainer.use_critic_features(Critic(CriticShape(width=8, blocks=2)))
+    after = losses(trainer)
     assert before[0] == after[0] == 0
     if instead == "critic":
         assert after[1] > before[1] + 0.1
@@ -113,6 +113,6 @@ def test_the_critic_sees_what_is_wrong_in_place_of_the_vgg(instead):
 def test_a_vgg_that_is_there_stays():
     content = Content(features="vgg", instead="critic")
     vgg = FeatureLoss(nn.Sequential(nn.Identity()), content.weights)
-    painter = UNetPainter(Generator(architecture="deep", shrink=32), content, CPU, vgg, None)
-    painter.heed(Critic(CriticShape(width=8, blocks=1)))
-    assert painter.features is vgg
+    trainer = UNetTrainer(Generator(architecture="deep", shrink=32), content, CPU, vgg, None)
+    trainer.use_critic_features(Critic(CriticShape(width=8, blocks=1)))
+    assert trainer.features is vgg

@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vidcolor.colorizer import Colorizer
+from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.settings import RenderSettings
 from vidcolor.models.unet import UNet
-from vidcolor.render import RenderSettings
 from vidcolor.still import colorize_pixels
 from vidcolor.weights.checkpoint import load_critic, load_generator
 

@@ -18,15 +18,15 @@ from click.testing import CliRunner
 from conftest import run_ffmpeg
 
 from vidcolor.cli import vidcolor as command
-from vidcolor.colorizer import Colorizer
 from vidcolor.errors import MediaError
 from vidcolor.film import colorize_film
+from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.settings import RenderSettings
 from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.publish import WORK_PREFIX
 from vidcolor.media.read import LumaFrame
-from vidcolor.pieces import ABANDONED, PieceSettings, in_pieces, kept, sweep
-from vidcolor.render import RenderSettings
+from vidcolor.resume.store import ABANDONED, PieceSettings, in_pieces, kept, sweep
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder
@@ -36,7 +36,7 @@ FOUR = PieceSettings(seconds=4.0)
 QUICK = ("--render-factor", "4", "--device", "cpu", "--piece-seconds", "2")
 FAST = EncodeSettings(preset="ultrafast")
 
-# Starts with torch loaded, so that the films below are killed while they are coloured.
+# Starts with torch loaded, so that the films below are killed while they are colored.
 server = multiprocessing.get_context("forkserver")
 server.set_forkserver_preload(["vidcolor.film"])
 
@@ -193,7 +193,7 @@ def luma_of(path: Path) -> list[str]:
 
 
 def test_ctrl_c_prints_the_command_that_goes_on(film):
-    target = film.with_name("it's coloured.mp4")
+    target = film.with_name("it's colored.mp4")
     words = [str(film), "-o", str(target), *QUICK, "--fresh"]
     run = subprocess.Popen(
         [sys.executable, "-m", "vidcolor", *words], stderr=subprocess.PIPE, text=True

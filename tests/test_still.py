@@ -1,4 +1,4 @@
-"""Stills: DeOldify's colours to the byte, and everything else as the source had it."""
+"""Stills: DeOldify's colors to the byte, and everything else as the source had it."""
 
 import zlib
 from pathlib import Path
@@ -11,12 +11,12 @@ from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 from torch.nn import functional as F
 
 from vidcolor import still
-from vidcolor.color import rgb_to_chroma
-from vidcolor.colorizer import Colorizer
+from vidcolor.chroma.matrices import rgb_to_chroma
 from vidcolor.errors import MediaError
+from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.settings import EDGES, RenderSettings
 from vidcolor.models.lite import Lite, LiteShape
 from vidcolor.models.unet import UNet, UNetShape
-from vidcolor.render import EDGES, RenderSettings
 from vidcolor.still import colorize_image, colorize_pixels
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -24,7 +24,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 @pytest.fixture(scope="module")
 def lite() -> Colorizer:
-    """A generator that knows two strong colours and takes them as its random weights say."""
+    """A generator that knows two strong colors and takes them as its random weights say."""
     torch.manual_seed(1)
     network = Lite(LiteShape(widths=(8, 8, 8, 8), decoder=(8, 8, 8), bins=2))
     network.palette.copy_(torch.tensor([[0.2, -0.1], [-0.15, 0.2]]))
@@ -44,7 +44,7 @@ def unet() -> UNet:
         convs=1,
     )
     network = UNet(shape)
-    network.head.weight.data *= 20  # for vivid colours
+    network.head.weight.data *= 20  # for vivid colors
     return network.eval()
 
 
@@ -121,7 +121,7 @@ def test_deep_luma_gets_the_colors_that_8_bits_get(edges, unet):
 
 
 class Knowing(Colorizer):
-    """Knows the colours of `signal`, though only small ones."""
+    """Knows the colors of `signal`, though only small ones."""
 
     def chroma(self, luma: torch.Tensor) -> torch.Tensor:
         chroma = rgb_to_chroma(torch.from_numpy(signal()).movedim(2, 0)[None] / 255)
@@ -274,7 +274,7 @@ def test_other_modes(mode, lite, tmp_path):
     with Image.open(tmp_path / "b.tif") as after:
         got = np.asarray(after)
     want = luma(np.asarray(image.convert("RGB")))
-    # Black and white cannot take colour on without clipping; the mid-tones show the luma.
+    # Black and white cannot take color on without clipping; the mid-tones show the luma.
     inside = (got > 0).all(-1) & (got < 255).all(-1)
     assert np.abs(luma(got) - want)[inside].max(initial=0) < 1
     assert colorfulness(got) > 0.02

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from vidcolor.upsample import upsample
+from vidcolor.chroma.upsample import upsample
 
 RED, BLUE = (-0.15, 0.35), (0.35, -0.1)
 

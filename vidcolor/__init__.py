@@ -1,4 +1,4 @@
-"""vidcolor turns black-and-white films into coloured ones."""
+"""vidcolor turns black-and-white films into colored ones."""
 
 import importlib
 import logging
@@ -15,14 +15,14 @@ __version__ = "0.1.0"
 __all__ = ["Colorizer", "RenderSettings", "__version__", "colorize_film", "colorize_image"]
 
 if TYPE_CHECKING:
-    from vidcolor.colorizer import Colorizer
     from vidcolor.film import colorize_film
-    from vidcolor.render import RenderSettings
+    from vidcolor.inference.colorizer import Colorizer
+    from vidcolor.inference.settings import RenderSettings
     from vidcolor.still import colorize_image
 
 _HOMES = {
-    "Colorizer": "vidcolor.colorizer",
-    "RenderSettings": "vidcolor.render",
+    "Colorizer": "vidcolor.inference.colorizer",
+    "RenderSettings": "vidcolor.inference.settings",
     "colorize_film": "vidcolor.film",
     "colorize_image": "vidcolor.still",
 }

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal
 
 from vidcolor.errors import VidcolorError
-from vidcolor.ledger import Ledger, sweep_ledgers
 from vidcolor.media.containers import default_suffix
-from vidcolor.pieces import kept, sweep
+from vidcolor.resume.done_log import DoneLog, sweep_done_logs
+from vidcolor.resume.store import kept, sweep
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ MARKS = {MARK, ".preview"}
 
 @dataclass(frozen=True)
 class Job:
-    """One source and where its colours go."""
+    """One source and where its colors go."""
 
     source: Path
     target: Path
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def plan(sources: Sequence[Path], output: Path | None, *, recursive: bool) -> list[Job]:
-    """Which files are coloured, and under which names.
+    """Which files are colored, and under which names.
 
     A folder given as output mirrors the tree of a source folder. Without output, the target lies
     beside its source as NAME.color.SUFFIX; a film whose container changes keeps its old suffix in
@@ -75,7 +75,7 @@ def plan(sources: Sequence[Path], output: Path | None, *, recursive: bool) -> li
             if target in jobs:
                 raise VidcolorError(
                     f"{jobs[target].source} and {source} would both become {target}; "
-                    "colour them in two calls, with different --output folders"
+                    "color them in two calls, with different --output folders"
                 )
             jobs[target] = Job(source, target, kind, from_folder=root is not None)
     except OSError as error:
@@ -91,25 +91,25 @@ def run(
     work: Callable[[Job], Outcome],
     *,
     overwrite: bool,
-    ledger: Ledger,
+    done_log: DoneLog,
 ) -> Iterator[Outcome]:
     """Do the jobs one after the other; a job that fails does not stop the rest.
 
-    work(job) colours it and returns its outcome, or raises VidcolorError.
-    ledger: what the same command has made before it was stopped; that is not made again, neither
+    work(job) colors it and returns its outcome, or raises VidcolorError.
+    done_log: what the same command has made before it was stopped; that is not made again, neither
     with `overwrite` nor where the source is named.
     What earlier runs left in the folders of the targets, and nobody can use, is removed first.
     """
     folders = dict.fromkeys(job.target.parent for job in jobs)
     for folder in folders:
         sweep(folder)
-        sweep_ledgers(folder)
+        sweep_done_logs(folder)
     unfinished = False
     for job in jobs:
         try:
             if not job.source.exists():
                 raise VidcolorError(f"{job.source}: no such file or folder; is the name right?")
-            made = ledger.has(job.source, job.target)
+            made = done_log.has(job.source, job.target)
             if made or (job.target.exists() and job.from_folder and not overwrite):
                 yield Outcome(job, "skipped")
                 continue
@@ -120,7 +120,7 @@ def run(
             _make_folder(job.target.parent)
             outcome = work(job)
             if job is not jobs[-1]:
-                ledger.note(job.source, job.target)
+                done_log.note(job.source, job.target)
         except (VidcolorError, OSError) as error:
             log.error("%s failed", job.source, exc_info=True)
             outcome = Outcome(job, "failed", error=str(error))
@@ -128,7 +128,7 @@ def run(
         yield outcome
     if not unfinished:
         for folder in folders:
-            ledger.forget(folder)
+            done_log.forget(folder)
 
 
 def _files(source: Path, recursive: bool) -> Iterator[tuple[Path, Path | None]]:

@@ -1,4 +1,4 @@
-"""One film, path to path: probe, decode, colour, encode piece by piece, join, publish."""
+"""One film, path to path: probe, decode, color, encode piece by piece, join, publish."""
 
 import errno
 import time
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from vidcolor import __version__
-from vidcolor.colorizer import Colorizer
+from vidcolor.chroma.temporal.filter import FilterState
+from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.errors import MediaError
-from vidcolor.manifest import Manifest, identity, plain
+from vidcolor.inference.colorizer import Colorizer
 from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.join import join
@@ -24,9 +25,10 @@ from vidcolor.media.publish import work_folder
 from vidcolor.media.read import LumaFrame
 from vidcolor.media.target import check_target
 from vidcolor.media.write import write_piece
-from vidcolor.pieces import TAIL, PieceSettings, PieceStore, open_pieces
-from vidcolor.stages import EncodedFrame, Work, encoded_frames, since_start
-from vidcolor.steady.settings import SmoothSettings
+from vidcolor.pipeline import EncodedFrame, Work, encoded_frames
+from vidcolor.resume.manifest import Manifest, identity, plain
+from vidcolor.resume.reading import read_on, since_start
+from vidcolor.resume.store import TAIL, PieceSettings, PieceStore, in_pieces, open_pieces
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,11 @@ def colorize_film(
     on_frame: Callable[[int, int | None], None] = lambda done, total: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> Report:
-    """Colour a film and publish it under `target`, which is replaced if it exists.
+    """Color a film and publish it under `target`, which is replaced if it exists.
 
-    start, end: seconds from the film's beginning; only this stretch is coloured and kept.
+    start, end: seconds from the film's beginning; only this stretch is colored and kept.
     deinterlace: make one picture of the two fields of interlaced frames.
-    smooth: how much the colours are steadied over time.
+    smooth: how much the colors are steadied over time.
     pieces: how the film is divided; whatever stops the run, the pieces that were finished stay in
     a hidden folder beside `target`, and the same call goes on after them.
     fresh: forget what an earlier run has finished.
@@ -78,18 +80,26 @@ def colorize_film(
         colorizer=colorizer,
         encode=encode,
         smooth=smooth or SmoothSettings(),
-        pieces=pieces or PieceSettings(),
         start=start,
         end=end,
     )
+    pieces = pieces or PieceSettings()
     total = expected_frames(film, start, end)
+    manifest = Manifest(
+        source=identity(source),
+        target=target.name,
+        settings=settings_of(work, pieces),
+        total=total,
+    )
     warnings: list[str] = []
-    with _watched(target), _open_store(work, target, total, fresh, on_note) as store:
+    with _watched(target), _open_store(work, target, manifest, fresh, on_note) as store:
         kept = store.manifest.frames
         if kept:
             on_note(f"going on after {kept} frames of an earlier run")
             on_frame(kept, total)
-        make_pieces(work, store, on_frame=lambda done: on_frame(done, total), warn=warnings.append)
+        make_pieces(
+            work, pieces, store, on_frame=lambda done: on_frame(done, total), warn=warnings.append
+        )
         warnings += join(film, store.pieces, target, start=start, end=end)
         frames = store.manifest.frames
     seconds = time.monotonic() - started
@@ -99,15 +109,30 @@ def colorize_film(
 
 def make_pieces(
     work: Work,
+    pieces: PieceSettings,
     store: PieceStore,
     *,
     on_frame: Callable[[int], None],
     warn: Callable[[str], object],
 ) -> None:
-    """Colour and encode every piece that `store` does not have."""
+    """Color and encode every piece that `store` does not have."""
     while not store.manifest.complete:
+        state = FilterState.of(store.state) if store.state else None
         try:
-            with closing(encoded_frames(work, store, warn)) as frames:
+            with (
+                read_on(
+                    work.film,
+                    store,
+                    work.size,
+                    guide=work.guide,
+                    start=work.start,
+                    end=work.end,
+                    warn=warn,
+                ) as luma,
+                closing(
+                    encoded_frames(_numbered(luma, work, pieces, store), work, state)
+                ) as frames,
+            ):
                 for _, piece in groupby(frames, attrgetter("piece")):
                     make_piece(work, store, piece, on_frame)
             store.complete()
@@ -117,6 +142,14 @@ def make_pieces(
             if not store.manifest.seekable or not store.pieces:
                 raise
             store.give_up_seeking()
+
+
+def _numbered(
+    luma: Iterator[LumaFrame], work: Work, pieces: PieceSettings, store: PieceStore
+) -> Iterator[tuple[int, LumaFrame]]:
+    """Every frame with the number of its piece; a film that cannot be entered is one piece."""
+    settings = pieces if store.manifest.seekable else None
+    return in_pieces(luma, work.film.time_base, settings, len(store.pieces))
 
 
 def make_piece(
@@ -133,14 +166,14 @@ def make_piece(
     start = since_start(work.film, first.luma.pts) if store.manifest.seekable else None
     path = store.scratch / "piece"
     last: deque[LumaFrame] = deque(maxlen=TAIL)
-    memory = first.memory
+    state = first.state
     with write_piece(work.film, path, (width, height), work.encode, start=start) as writer:
         for frame in chain([first], frames):
             writer.write(frame.luma.pts, frame.chroma)
             last.append(frame.luma)
-            memory = frame.memory
+            state = frame.state
             on_frame(done + writer.frames)
-    store.keep(writer.piece, last, memory.arrays() if memory else {})
+    store.keep(writer.piece, last, state.arrays() if state else {})
 
 
 def expected_frames(film: Film, start: float | None, end: float | None) -> int | None:
@@ -153,7 +186,7 @@ def expected_frames(film: Film, start: float | None, end: float | None) -> int |
     return max(1, round(seconds * film.frame_rate))
 
 
-def settings_of(work: Work) -> dict[str, Any]:
+def settings_of(work: Work, pieces: PieceSettings) -> dict[str, Any]:
     """Everything beside the source that the pieces depend on."""
     colorizer = work.colorizer
     render = replace(colorizer.settings, render_factor=colorizer.render_factor, batch_size=None)
@@ -168,28 +201,22 @@ def settings_of(work: Work) -> dict[str, Any]:
             **asdict(work.encode),
             "deinterlace": work.film.deinterlace,
             "smooth": work.smooth.strength,
-            "piece length": asdict(work.pieces),
+            "piece length": asdict(pieces),
         }
     )
 
 
 def _open_store(
-    work: Work, target: Path, total: int | None, fresh: bool, on_note: Callable[[str], None]
+    work: Work, target: Path, manifest: Manifest, fresh: bool, on_note: Callable[[str], None]
 ) -> AbstractContextManager[PieceStore]:
     """Where the pieces lie until they are joined: for a trial, in a folder that always goes."""
     if work.trial:
-        return _trial_store(work, target)
-    manifest = Manifest(
-        source=identity(work.film.path),
-        target=target.name,
-        settings=settings_of(work),
-        total=total,
-    )
+        return _trial_store(target)
     return open_pieces(target, manifest, fresh=fresh, on_note=on_note)
 
 
 @contextmanager
-def _trial_store(work: Work, target: Path) -> Iterator[PieceStore]:
+def _trial_store(target: Path) -> Iterator[PieceStore]:
     with work_folder(target.parent) as folder:
         scratch = folder / "run"
         scratch.mkdir()

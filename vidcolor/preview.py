@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vidcolor.colorizer import Colorizer
 from vidcolor.errors import MediaError
+from vidcolor.inference.colorizer import Colorizer
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.publish import published, refuse_source
 from vidcolor.media.read import read_luma
@@ -25,7 +25,7 @@ LOOK = 2.0
 
 @dataclass(frozen=True)
 class Column:
-    """One way to colour: what stands above it, and the colorizer."""
+    """One way to color: what stands above it, and the colorizer."""
 
     label: str
     colorizer: Colorizer

@@ -11,23 +11,23 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidcolor import color
-from vidcolor.colorizer import Colorizer
-from vidcolor.media.picture import read_picture, to_8_bits, write_picture
+from vidcolor.chroma import matrices, opencv_yuv
+from vidcolor.chroma.upsample import upsample
+from vidcolor.inference.colorizer import Colorizer
 from vidcolor.media.publish import refuse_source
-from vidcolor.upsample import upsample
+from vidcolor.media.still.picture import read_picture, to_8_bits, write_picture
 
 STRIP_ROWS = 256
 """Rows that are merged together, so that large scans need little memory beside their own."""
 
 GUIDE_SIDE = 4096
-"""Longest side at which luma guides the colours of a still; those of larger ones are stretched."""
+"""Longest side at which luma guides the colors of a still; those of larger ones are stretched."""
 
 
 def colorize_image(source: Path, target: Path, colorizer: Colorizer) -> None:
-    """Colour a still and write it in the format of the target's suffix.
+    """Color a still and write it in the format of the target's suffix.
 
-    The picture is set upright; its depth, alpha, EXIF, colour profile and resolution are kept as
+    The picture is set upright; its depth, alpha, EXIF, color profile and resolution are kept as
     far as the format can hold them. A target that exists is replaced, once the new one is complete.
     Raises MediaError if the source cannot be read, the target not be written, or both are one.
     """
@@ -37,7 +37,7 @@ def colorize_image(source: Path, target: Path, colorizer: Colorizer) -> None:
 
 
 def colorize_pixels(rgb: NDArray, colorizer: Colorizer) -> NDArray:
-    """Give a picture new colours and keep its luma; (H, W, 3) uint8 or uint16 RGB -> the same."""
+    """Give a picture new colors and keep its luma; (H, W, 3) uint8 or uint16 RGB -> the same."""
     if colorizer.paints and colorizer.settings.edges == "bilinear":
         return _painted(rgb, colorizer)
     return _tinted(rgb, colorizer)
@@ -57,11 +57,11 @@ def _painted(rgb: NDArray, colorizer: Colorizer) -> NDArray:
     colored = np.empty_like(rgb)
     settings = colorizer.settings
     for rows in _strips(height):
-        uv = color.trim_uv(color.opencv_uv(_levels(raw[rows])), settings.saturation, settings.hue)
-        luma = color.opencv_luma(_levels(rgb[rows]))
+        uv = opencv_yuv.trim(opencv_yuv.uv(_levels(raw[rows])), settings.saturation, settings.hue)
+        luma = opencv_yuv.luma(_levels(rgb[rows]))
         if rgb.dtype == np.uint8:
-            luma = color.half_up(luma)
-        colored[rows] = _pixels(color.opencv_merge(luma, uv), rgb.dtype)
+            luma = opencv_yuv.half_up(luma)
+        colored[rows] = _pixels(opencv_yuv.merge(luma, uv), rgb.dtype)
     return colored
 
 
@@ -78,8 +78,8 @@ def _tinted(rgb: NDArray, colorizer: Colorizer) -> NDArray:
         chroma = F.interpolate(chroma, (height, width), mode="bicubic")
     colored = np.empty_like(rgb)
     for rows in _strips(height):
-        luma = color.rgb_to_luma(_levels(rgb[rows]) / 255)
-        colored[rows] = _pixels(color.merge(luma, chroma[:, :, rows]) * 255, rgb.dtype)
+        luma = matrices.rgb_to_luma(_levels(rgb[rows]) / 255)
+        colored[rows] = _pixels(matrices.merge(luma, chroma[:, :, rows]) * 255, rgb.dtype)
     return colored
 
 
@@ -97,5 +97,5 @@ def _levels(rgb: NDArray) -> Tensor:
 def _pixels(levels: Tensor, dtype: np.dtype) -> NDArray:
     """(1, 3, H, W) in 0 to 255 -> (H, W, 3) of `dtype`, rounded half up and clamped."""
     peak = np.iinfo(dtype).max
-    levels = color.half_up(levels * (peak / 255)).clamp(0, peak)
+    levels = opencv_yuv.half_up(levels * (peak / 255)).clamp(0, peak)
     return levels[0].movedim(0, 2).numpy().astype(dtype)

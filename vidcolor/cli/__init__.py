@@ -101,7 +101,7 @@ class Vidcolor(click.Group):
 )
 @click.version_option(__version__)
 def vidcolor() -> None:
-    """Colour black-and-white films, stills and folders of them.
+    """Color black-and-white films, stills and folders of them.
 
     \b
     vidcolor film.mp4                       with the built-in model

@@ -18,8 +18,8 @@ from vidcolor.cli.options import (
     weights_dir_option,
 )
 from vidcolor.cli.session import Session
-from vidcolor.pieces import PieceSettings
-from vidcolor.render import PRECISIONS, RENDER_FACTORS, RenderSettings
+from vidcolor.inference.settings import PRECISIONS, RENDER_FACTORS, RenderSettings
+from vidcolor.resume.store import PieceSettings
 from vidcolor.weights.catalog import MODELS
 
 
@@ -51,22 +51,22 @@ from vidcolor.weights.catalog import MODELS
 @click.option("--overwrite", is_flag=True, help="Replace results that exist; never a source.")
 @click.option("--fresh", is_flag=True, help="Forget what a run that was stopped has finished.")
 @click.option("--recursive", is_flag=True, help="Look into the folders of folders too.")
-@click.option("--start", type=Timecode(), help="Colour from here on: seconds or HH:MM:SS.")
-@click.option("--end", type=Timecode(), help="Colour up to here.")
+@click.option("--start", type=Timecode(), help="Color from here on: seconds or HH:MM:SS.")
+@click.option("--end", type=Timecode(), help="Color up to here.")
 @click.option("--compare", is_flag=True, help="Show source and result side by side.")
 @click.option(
     "--saturation",
     type=click.FloatRange(0, 4),
     default=RenderSettings.saturation,
     show_default=True,
-    help="Factor on the colours; 0 is gray.",
+    help="Factor on the colors; 0 is gray.",
 )
 @click.option(
     "--hue",
     type=click.FloatRange(-180, 180),
     default=RenderSettings.hue,
     show_default=True,
-    help="Degrees by which the colours are turned.",
+    help="Degrees by which the colors are turned.",
 )
 @click.option(
     "--codec",
@@ -105,7 +105,7 @@ from vidcolor.weights.catalog import MODELS
 )
 @click.pass_context
 def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
-    """Colour films, stills and folders of them.
+    """Color films, stills and folders of them.
 
     Sound, subtitles, chapters, timing and the full-depth luma stay as they are.
     """

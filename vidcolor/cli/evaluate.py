@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from vidcolor.batch import STILLS
+from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.cli.figures import show
 from vidcolor.cli.options import (
     device_option,
@@ -21,24 +22,23 @@ from vidcolor.cli.options import (
 )
 from vidcolor.cli.progress import Reporter
 from vidcolor.errors import MediaError
-from vidcolor.render import RENDER_FACTORS, RenderSettings
-from vidcolor.steady.settings import SmoothSettings
+from vidcolor.inference.settings import RENDER_FACTORS, RenderSettings
 
 if TYPE_CHECKING:
-    from vidcolor.colorizer import Colorizer
     from vidcolor.evaluate.coloring import Way
     from vidcolor.evaluate.report import Evaluation
+    from vidcolor.inference.colorizer import Colorizer
 
 
 @click.command()
 @click.argument("results", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--reference", type=click.Path(path_type=Path), help="The original in colour.")
+@click.option("--reference", type=click.Path(path_type=Path), help="The original in color.")
 @click.option(
     "-m",
     "--model",
     callback=lambda ctx, param, value: value and known_model(ctx, param, value),
     metavar="lite|video|stable|artistic|FILE",
-    help="Colour --photos and --clips from their luma with this model, and judge that.",
+    help="Color --photos and --clips from their luma with this model, and judge that.",
 )
 @click.option("--photos", type=click.Path(exists=True, path_type=Path), help="A folder or zip.")
 @click.option("--clips", type=click.Path(exists=True, path_type=Path), help="A film or a folder.")
@@ -92,8 +92,8 @@ def evaluate(results: tuple[Path, ...], **options) -> None:
 
     The gray input and the original always stand beside. docs/evaluate.md says what is measured.
     """
-    from vidcolor.device import choose_device
     from vidcolor.evaluate.report import EvaluateSettings, Evaluation, Networks, document
+    from vidcolor.inference.device import choose_device
 
     check(results, options)
     make_places(options)

@@ -14,9 +14,9 @@ EACH_FRAME = {
     "ssim": ("SSIM", ".4f"),
     "lpips": ("LPIPS", ".4f"),
     "fid": ("FID", ".2f"),
-    "colorfulness": ("colourful", ".1f"),
+    "colorfulness": ("colorful", ".1f"),
     "colorfulness_gap": ("gap", "+.1f"),
-    "colorfulness_abs": ("|colourful|", ".1f"),
+    "colorfulness_abs": ("|colorful|", ".1f"),
 }
 OVER_TIME = {
     "cdc": ("CDC", ".6f"),

@@ -17,7 +17,7 @@ def info(device: str, weights_dir: Path | None) -> None:
     """Say which ffmpeg, device, precision and models are used."""
     import torch
 
-    from vidcolor.device import choose_device, choose_precision, describe
+    from vidcolor.inference.device import choose_device, choose_precision, describe
     from vidcolor.media.binary import find_ffmpeg
     from vidcolor.weights.catalog import MODELS
     from vidcolor.weights.places import locate

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vidcolor.render import RenderSettings
+from vidcolor.inference.settings import RenderSettings
 
 if TYPE_CHECKING:
-    from vidcolor.colorizer import Colorizer
+    from vidcolor.inference.colorizer import Colorizer
 
 
 def load_colorizer(
@@ -19,7 +19,7 @@ def load_colorizer(
     from dataclasses import replace
 
     from vidcolor.cli.weights import download_progress
-    from vidcolor.colorizer import Colorizer
+    from vidcolor.inference.colorizer import Colorizer
     from vidcolor.weights.catalog import MODELS
     from vidcolor.weights.checkpoint import load_generator
     from vidcolor.weights.resolve import resolve

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
+from vidcolor.chroma.temporal.settings import STRENGTHS, SmoothSettings
 from vidcolor.errors import WeightsError
-from vidcolor.render import EDGES, RenderSettings
-from vidcolor.steady.settings import STRENGTHS, SmoothSettings
+from vidcolor.inference.settings import EDGES, RenderSettings
 from vidcolor.weights.catalog import lookup
 
 
@@ -84,7 +84,7 @@ smooth_option = click.option(
     type=click.Choice(STRENGTHS),
     default=SmoothSettings.strength,
     show_default=True,
-    help="How much a film's colours are steadied over time.",
+    help="How much a film's colors are steadied over time.",
 )
 
 edges_option = click.option(
@@ -92,5 +92,5 @@ edges_option = click.option(
     type=click.Choice(EDGES),
     default=RenderSettings.edges,
     show_default=True,
-    help="Guided: colours end where the picture has an edge. Bilinear: as DeOldify does.",
+    help="Guided: colors end where the picture has an edge. Bilinear: as DeOldify does.",
 )

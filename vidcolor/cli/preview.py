@@ -7,7 +7,7 @@ import click
 
 from vidcolor.cli.options import Numbers, Timecode, device_option, known_model, weights_dir_option
 from vidcolor.errors import VidcolorError
-from vidcolor.render import RENDER_FACTORS, RenderSettings
+from vidcolor.inference.settings import RENDER_FACTORS, RenderSettings
 
 
 def known_models(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
@@ -51,9 +51,9 @@ def preview(
     device: str,
     weights_dir: Path | None,
 ) -> None:
-    """Colour single frames of FILM with every model and render factor, on one labelled sheet."""
+    """Color single frames of FILM with every model and render factor, on one labeled sheet."""
     from vidcolor.cli.models import load_colorizer
-    from vidcolor.colorizer import Colorizer
+    from vidcolor.inference.colorizer import Colorizer
     from vidcolor.media.probe import probe
     from vidcolor.preview import Column, contact_sheet
 

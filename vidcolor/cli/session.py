@@ -13,17 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from vidcolor.batch import Job, Outcome, run
+from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.cli.progress import Reporter
-from vidcolor.ledger import Ledger
+from vidcolor.inference.settings import RenderSettings
 from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.probe import probe
-from vidcolor.pieces import PieceSettings, is_running, kept, piece_folder
-from vidcolor.render import RenderSettings
-from vidcolor.steady.settings import SmoothSettings
+from vidcolor.resume.done_log import DoneLog
+from vidcolor.resume.store import PieceSettings, is_running, kept, piece_folder
 from vidcolor.weights.catalog import VIDEO
 
 if TYPE_CHECKING:
-    from vidcolor.colorizer import Colorizer
+    from vidcolor.inference.colorizer import Colorizer
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class Session:
         Stills are few and looked at closely: left to itself, their precision is full.
         """
         from vidcolor.cli.models import load_colorizer
-        from vidcolor.device import describe
+        from vidcolor.inference.device import describe
 
         name = self.options["model"]
         render = self.render
@@ -89,7 +89,7 @@ class Session:
         return colorizer
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Colour everything and tell of it; with several files, a table at the end."""
+        """Color everything and tell of it; with several files, a table at the end."""
         self.reporter = Reporter(self.console, len(jobs), quiet=self.options["quiet"])
         self.several = len(jobs) > 1
         outcomes = []
@@ -98,12 +98,14 @@ class Session:
                 self.colorizer(job.kind)  # a model that cannot be loaded stops the run at once
                 break
         settings = {name: value for name, value in self.options.items() if name not in TELLING}
-        ledger = Ledger(settings)
+        done_log = DoneLog(settings)
         if self.options["fresh"]:
             for job in jobs:
-                ledger.forget(job.target.parent)
+                done_log.forget(job.target.parent)
         with self.reporter.shown():
-            for outcome in run(jobs, self.work, overwrite=self.options["overwrite"], ledger=ledger):
+            for outcome in run(
+                jobs, self.work, overwrite=self.options["overwrite"], done_log=done_log
+            ):
                 outcomes.append(outcome)
                 self.tell(outcome)
         if len(outcomes) > 1 and not self.options["quiet"]:
@@ -111,7 +113,7 @@ class Session:
         return outcomes
 
     def work(self, job: Job) -> Outcome:
-        """Colour one film or still."""
+        """Color one film or still."""
         from vidcolor.film import colorize_film
         from vidcolor.still import colorize_image
 
@@ -155,7 +157,7 @@ class Session:
 
     @property
     def trial(self) -> bool:
-        """Only a stretch is coloured, which leaves nothing to go on with."""
+        """Only a stretch is colored, which leaves nothing to go on with."""
         return self.options["start"] is not None or self.options["end"] is not None
 
     def tell(self, outcome: Outcome) -> None:
@@ -183,7 +185,7 @@ class Session:
             return ""
         if manifest.complete:
             return (
-                f" (all {manifest.frames} coloured frames are kept; the same command joins them, "
+                f" (all {manifest.frames} colored frames are kept; the same command joins them, "
                 "--fresh makes them anew)"
             )
         return f" ({manifest.frames} frames are kept; the same command goes on after them)"

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from vidcolor.batch import Job, plan
-from vidcolor.manifest import Manifest, load_manifest
 from vidcolor.media.publish import WORK_PREFIX
-from vidcolor.pieces import is_running, piece_folder
+from vidcolor.resume.manifest import Manifest, load_manifest
+from vidcolor.resume.store import is_running, piece_folder
 
 
 @dataclass(frozen=True)

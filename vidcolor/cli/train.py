@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from vidcolor.nogan.clips import Clips
-    from vidcolor.nogan.machine import Machine
+    from vidcolor.nogan.distributed import DistributedContext
     from vidcolor.nogan.recipe import Recipe
 
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     multiple=True,
     required=True,
     type=click.Path(path_type=Path),
-    help="A folder, zip or tar of colour photos; may be given several times.",
+    help="A folder, zip or tar of color photos; may be given several times.",
 )
 @click.option(
     "--val",
@@ -82,7 +82,7 @@ def train(
     """Train a generator as RECIPE says and write OUT/final.safetensors, which --model takes."""
     from rich.console import Console
 
-    from vidcolor.nogan.machine import join_machine
+    from vidcolor.nogan.distributed import join_processes
     from vidcolor.nogan.photos import load_photos
     from vidcolor.nogan.recipe import read_recipe
     from vidcolor.nogan.run import Run
@@ -91,8 +91,8 @@ def train(
 
     settings = read_recipe(recipe)
     choose_phases(settings, only)
-    machine = join_machine(device, precision, compiled=compiled)
-    console = Console(stderr=True, quiet=machine.rank > 0)
+    context = join_processes(device, precision, compiled=compiled)
+    console = Console(stderr=True, quiet=context.rank > 0)
     smallest = max(stage.size for stage in settings.pretrain) * 3 // 4
     with console.status("reading photos"):
         photos = load_photos(data, smallest=smallest)
@@ -105,11 +105,11 @@ def train(
         f"{photos.broken} broken, {photos.small} smaller than {smallest} pixels"
     )
     if dry_run:
-        show_plan(console, settings, len(photos), machine)
+        show_plan(console, settings, len(photos), context)
         return
     moments = read_clips(clips, settings.gan.size) if clips and settings.gan else None
     folder = out or Path("runs") / recipe.stem
-    run = Run.open(folder, recipe, machine, resume=resume)
+    run = Run.open(folder, recipe, context, resume=resume)
     if not find_spec("tensorboard"):
         console.print("no TensorBoard events: the package tensorboard is not installed")
     with Watch(console) as watch:
@@ -129,9 +129,9 @@ def train(
 
 
 def read_clips(places: Sequence[Path], size: int) -> "Clips":
-    """A few frames of the films in `places`, to be measured by colour distribution consistency."""
-    from vidcolor.evaluate.consistency import Consistency
+    """A few frames of the films in `places`, to be measured by color distribution consistency."""
     from vidcolor.evaluate.pairs import films_in
+    from vidcolor.metrics.consistency import Consistency
     from vidcolor.nogan.clips import load_clips
 
     def measure(frames: "Sequence[NDArray]") -> float:
@@ -144,7 +144,9 @@ def read_clips(places: Sequence[Path], size: int) -> "Clips":
     return load_clips([film for place in places for film in films_in(place)], size, measure)
 
 
-def show_plan(console: "Console", recipe: "Recipe", photos: int, machine: "Machine") -> None:
+def show_plan(
+    console: "Console", recipe: "Recipe", photos: int, context: "DistributedContext"
+) -> None:
     """Every phase with what it will take."""
     from datetime import timedelta
 
@@ -154,7 +156,7 @@ def show_plan(console: "Console", recipe: "Recipe", photos: int, machine: "Machi
 
     table = Table("phase", "steps", "size", "batch", "memory", "time")
     total = 0.0
-    for row in plan(recipe, photos, machine):
+    for row in plan(recipe, photos, context):
         total += row.seconds
         time = str(timedelta(seconds=round(row.seconds)))
         memory = f"{row.memory / 1e9:.1f} GB"

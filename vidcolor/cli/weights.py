@@ -51,7 +51,7 @@ def list_models(weights_dir: Path | None, as_json: bool) -> None:
         click.echo(json.dumps(entries, indent=2))
         return
     table = Table(box=SIMPLE)
-    for heading in ("model", "architecture", "size", "origin", "licence", "at hand"):
+    for heading in ("model", "architecture", "size", "origin", "license", "at hand"):
         table.add_column(heading, no_wrap=True)
     for model, state, path in rows:
         size = model.size or (path.stat().st_size if path else None)
@@ -60,7 +60,7 @@ def list_models(weights_dir: Path | None, as_json: bool) -> None:
             model.architecture,
             f"{size / 1e6:,.0f} MB" if size else "",
             model.origin,
-            model.licence,
+            model.license,
             state,
         )
     Console().print(table)

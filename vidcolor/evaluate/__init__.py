@@ -1,1 +1,1 @@
-"""Figures for coloured pictures: one file for each family of metrics, and a report."""
+"""Figures for colored pictures: one file for each family of metrics, and a report."""

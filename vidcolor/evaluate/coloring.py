@@ -1,4 +1,4 @@
-"""Colour films and photos by several ways, on purpose to measure them."""
+"""Color films and photos by several ways, on purpose to measure them."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -7,23 +7,23 @@ from typing import Protocol
 
 from numpy.typing import NDArray
 
-from vidcolor.colorizer import Colorizer
 from vidcolor.evaluate.pairs import photos_in
 from vidcolor.evaluate.picture import Picture
 from vidcolor.evaluate.report import Evaluation
 from vidcolor.film import Report
+from vidcolor.inference.colorizer import Colorizer
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.probe import probe
 from vidcolor.still import colorize_pixels
 
 LOSSLESS = EncodeSettings(codec="ffv1")
-"""So that the figures judge the colours and no encoder. Results are Matroska."""
+"""So that the figures judge the colors and no encoder. Results are Matroska."""
 
 OnFrame = Callable[[int, int | None], None]
 
 
 class Way(Protocol):
-    """One way to colour a film: `vidcolor.film.colorize_film` with its settings chosen."""
+    """One way to color a film: `vidcolor.film.colorize_film` with its settings chosen."""
 
     def __call__(
         self, source: Path, target: Path, *, end: float | None, on_frame: OnFrame
@@ -38,7 +38,7 @@ def color_and_measure(
     limit: int | None,
     on_frame: OnFrame,
 ) -> None:
-    """Colour a film by every way, which gives each a row, and measure what came out.
+    """Color a film by every way, which gives each a row, and measure what came out.
 
     limit: only so many frames. on_frame counts them anew for every way and for the measuring.
     Raises MediaError, DeviceError.
@@ -64,7 +64,7 @@ def color_photos_and_measure(
     limit: int | None,
     on_photo: Callable[[int], None],
 ) -> None:
-    """Colour photos from their luma, as a row called `name`, and measure what came out.
+    """Color photos from their luma, as a row called `name`, and measure what came out.
 
     photos: a folder or zip file. limit: only so many, evenly chosen. Raises MediaError.
     """
@@ -74,5 +74,5 @@ def color_photos_and_measure(
 
 
 def colored(original: NDArray, colorizer: Colorizer) -> NDArray:
-    """(h, w, 3) uint8 RGB -> the same with colours that the generator guessed from its luma."""
+    """(h, w, 3) uint8 RGB -> the same with colors that the generator guessed from its luma."""
     return colorize_pixels(Picture(original).gray.rgb, colorizer)

@@ -1,6 +1,6 @@
 """How near a picture comes to the original, pixel by pixel: PSNR and SSIM.
 
-All of them like a dull picture better than a wrong guess; read them beside colourfulness.
+All of them like a dull picture better than a wrong guess; read them beside colorfulness.
 """
 
 import math

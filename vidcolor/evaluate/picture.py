@@ -25,5 +25,5 @@ class Picture:
 
     @cached_property
     def gray(self) -> "Picture":
-        """The picture without its colours."""
+        """The picture without its colors."""
         return Picture(np.repeat(self.luma[..., None], 3, axis=2))

@@ -1,4 +1,4 @@
-"""Curves of a clip: how colourful it is from moment to moment, and how much that jumps."""
+"""Curves of a clip: how colorful it is from moment to moment, and how much that jumps."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ LEFT, TOP, RIGHT, BOTTOM = 60, 40, 20, 30
 
 GRID, INK = (225, 225, 225), (60, 60, 60)
 COLORS = ((213, 94, 0), (0, 114, 178), (0, 158, 115), (204, 121, 167), (230, 159, 0))
-"""Of the results; Okabe and Ito's, which colour-blind people can tell apart."""
+"""Of the results; Okabe and Ito's, which color-blind people can tell apart."""
 ORIGINAL_COLOR = (150, 150, 150)
 
 PANELS: tuple[tuple[str, Callable[[Instant], float]], ...] = (

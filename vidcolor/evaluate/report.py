@@ -1,4 +1,4 @@
-"""A whole evaluation: clips and photos in, a row of figures for every way to colour out."""
+"""A whole evaluation: clips and photos in, a row of figures for every way to color out."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from vidcolor.errors import MediaError, WeightsError
-from vidcolor.evaluate.consistency import LINES as CDC_LINES
-from vidcolor.evaluate.frechet import Gaussian, Inception, Protocol, distance_between
+from vidcolor.evaluate.inception import Gaussian, Inception, Protocol, distance_between
 from vidcolor.evaluate.pairs import together
 from vidcolor.evaluate.perception import Perception
 from vidcolor.evaluate.picture import Picture
 from vidcolor.evaluate.score import Figures, Instant, Score, mean
 from vidcolor.evaluate.warping import FLOW, SMALLEST, motion_between
-from vidcolor.media.picture import read_picture, to_8_bits
 from vidcolor.media.probe import probe
+from vidcolor.media.still.picture import read_picture, to_8_bits
+from vidcolor.metrics.consistency import LINES as CDC_LINES
 
 GRAY = "gray input"
 ORIGINAL = "original"

@@ -1,4 +1,4 @@
-"""One row of the table: all figures of one way to colour."""
+"""One row of the table: all figures of one way to color."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from vidcolor.colorfulness import colorfulness
-from vidcolor.evaluate.consistency import Consistency
 from vidcolor.evaluate.fidelity import decibels, squared_error, ssim
 from vidcolor.evaluate.picture import Picture
 from vidcolor.evaluate.warping import Motion, warping_error
+from vidcolor.metrics.colorfulness import colorfulness
+from vidcolor.metrics.consistency import Consistency
 
 
 @dataclass(frozen=True, kw_only=True)

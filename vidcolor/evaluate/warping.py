@@ -1,4 +1,4 @@
-"""Warping error: does a point keep its colour while it moves?
+"""Warping error: does a point keep its color while it moves?
 
 Lai et al. 2018, "Learning Blind Video Temporal Consistency", with another optical flow: OpenCV's
 DIS (medium preset) on the original's luma, instead of FlowNet2 on its RGB. Figures made with

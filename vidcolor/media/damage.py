@@ -1,6 +1,6 @@
 """What is wrong with a film, as ffmpeg says while it decodes it, and where.
 
-ffmpeg patches a damaged frame from its neighbours; a packet that it cannot decode gives no frame,
+ffmpeg patches a damaged frame from its neighbors; a packet that it cannot decode gives no frame,
 and the frames around it keep their timestamps.
 """
 

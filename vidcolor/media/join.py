@@ -19,7 +19,7 @@ from vidcolor.media.carry import (
     readable_streams,
 )
 from vidcolor.media.containers import muxer
-from vidcolor.media.losses import losses
+from vidcolor.media.differences import losses
 from vidcolor.media.merge import color_tags
 from vidcolor.media.probe import Film, Stream, probe
 from vidcolor.media.process import file_url, run
@@ -130,7 +130,7 @@ def _write(
     if written != frames:
         raise MediaError(
             f"cannot {doing}: only {written} of {frames} frames can be read from the finished "
-            "pieces; run it again, or add --fresh to colour the film anew"
+            "pieces; run it again, or add --fresh to color the film anew"
         )
 
 
@@ -170,7 +170,7 @@ def _picture(film: Film) -> Stream:
 
 
 def _labels(stream: Stream, number: int, muxer: str) -> dict[str, Any]:
-    """Options that label a stream of the result as `stream`, which it comes from, is labelled."""
+    """Options that label a stream of the result as `stream`, which it comes from, is labeled."""
     labels = {
         f"map_metadata:s:{number}": f"1:s:{stream.index}",
         # Left out, ffmpeg marks one stream of each kind as the default.

@@ -1,4 +1,4 @@
-"""A film as RGB pictures, for those who measure or look; colouring itself never needs them."""
+"""A film as RGB pictures, for those who measure or look; coloring itself never needs them."""
 
 from collections.abc import Generator, Iterator
 from itertools import pairwise
@@ -29,7 +29,7 @@ class RgbFrame(NamedTuple):
 def read_rgb(film: Film, size: tuple[int, int]) -> Generator[RgbFrame, None, None]:
     """Decode `film`, one frame at a time, at `size` (width, height, upright).
 
-    Colours are converted by the film's own matrix and range, chroma is interpolated, and what
+    Colors are converted by the film's own matrix and range, chroma is interpolated, and what
     is made smaller is averaged. Raises MediaError where the film cannot be decoded.
     """
     try:

@@ -34,7 +34,7 @@ class CriticShape:
 class Critic(nn.Module):
     """Logits of "this is a real photo", one for each patch; positive means real.
 
-    (B, 3, S, S) ImageNet-normalised RGB -> (B, (S/16 - 3)^2) for the default shape.
+    (B, 3, S, S) ImageNet-normalized RGB -> (B, (S/16 - 3)^2) for the default shape.
     """
 
     def __init__(self, shape: CriticShape | None = None) -> None:

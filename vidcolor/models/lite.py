@@ -1,9 +1,9 @@
 """`lite`: our small generator. Luma in, chroma out at a quarter of the resolution.
 
-A residual U-Net that classifies colour instead of regressing it, after Zhang, Isola and Efros,
+A residual U-Net that classifies color instead of regressing it, after Zhang, Isola and Efros,
 "Colorful Image Colorization" (2016): every output pixel gets a distribution over a grid of chroma
-values, and the annealed mean of that distribution is the colour. Regression would give the mean
-of all plausible colours, which is sepia.
+values, and the annealed mean of that distribution is the color. Regression would give the mean
+of all plausible colors, which is sepia.
 """
 
 import itertools
@@ -125,7 +125,7 @@ class Lite(nn.Module):
         self.palette = nn.Buffer(torch.zeros(shape.bins, 2))
         """(bins, 2): the chroma that each bin stands for, in [-0.5, 0.5]."""
         self.sharpness = nn.Buffer(torch.ones(()))
-        """1 / temperature of the annealed mean; above 1 colours become more vivid."""
+        """1 / temperature of the annealed mean; above 1 colors become more vivid."""
 
     def logits(self, luma: Tensor) -> Tensor:
         """luma (B, 1, h, w) in [0, 1], sides multiples of 32 -> (B, bins, h/4, w/4)."""
@@ -145,6 +145,6 @@ class Lite(nn.Module):
         """
         height, width = luma.shape[-2:]
         padded = F.pad(luma, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-        odds = F.softmax(self.logits(padded).float() * self.sharpness.float(), dim=1)
-        chroma = F.conv2d(odds, self.palette.float().T[:, :, None, None])
+        probabilities = F.softmax(self.logits(padded).float() * self.sharpness.float(), dim=1)
+        chroma = F.conv2d(probabilities, self.palette.float().T[:, :, None, None])
         return chroma[..., : height // SCALE, : width // SCALE]

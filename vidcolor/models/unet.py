@@ -75,7 +75,7 @@ WIDE = UNetShape(
 
 
 class UNet(nn.Module):
-    """Gray in, colour out, both as ImageNet-normalised RGB.
+    """Gray in, color out, both as ImageNet-normalized RGB.
 
     (B, 3, S, S) -> (B, 3, S, S) in (-3, 3); S is a multiple of 16 (other sides too, if multiples).
     """

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vidcolor import color
+from vidcolor.chroma import matrices
+from vidcolor.nogan.degrade import degrade, uniform
 from vidcolor.nogan.recipe import Augment
-from vidcolor.nogan.wear import uniform, wear
 
 
 class Sample(NamedTuple):
@@ -47,23 +47,23 @@ def augment(crops: Tensor, settings: Augment, random: torch.Generator) -> Sample
     seen = luma
     if settings.noise:
         seen = _noise(seen, settings.noise, random)
-    if settings.wear:
-        seen = wear(seen, chroma, settings.wear, random)
+    if settings.degrade:
+        seen = degrade(seen, chroma, settings.degrade, random)
     return Sample(seen, luma, chroma)
 
 
-def _struck(luma: Tensor, chance: float, random: torch.Generator) -> Tensor:
+def _struck(luma: Tensor, probability: float, random: torch.Generator) -> Tensor:
     """(B, 1, 1, 1) of booleans."""
-    return uniform(len(luma), 0, 1, random) < chance
+    return uniform(len(luma), 0, 1, random) < probability
 
 
 def _grid(luma: Tensor, settings: Augment, random: torch.Generator) -> Tensor:
-    """Where each pixel comes from: (B, n, n, 2), after a turn and a tilt about the centre."""
+    """Where each pixel comes from: (B, n, n, 2), after a turn and a tilt about the center."""
     count, _, height, width = luma.shape
     angle = torch.deg2rad(uniform(count, -settings.rotate, settings.rotate, random)[:, 0, 0])
     tilt_x, tilt_y = (uniform(count, -settings.warp, settings.warp, random)[:, 0] for _ in range(2))
-    angle = angle * _struck(luma, settings.chance, random)[:, 0, 0]
-    warped = _struck(luma, settings.chance, random)[:, 0]
+    angle = angle * _struck(luma, settings.probability, random)[:, 0, 0]
+    warped = _struck(luma, settings.probability, random)[:, 0]
     identity = torch.eye(2, 3, device=luma.device).expand(count, 2, 3)
     x, y = F.affine_grid(identity, [count, 1, height, width], align_corners=False).unbind(3)
     # Perspective: one side of the picture comes nearer than the other.
@@ -80,17 +80,17 @@ def _light(
     count, strength = len(luma), settings.lighting
     shift = uniform(count, 0.5 - strength / 2, 0.5 + strength / 2, random).logit()
     scale = torch.exp(uniform(count, -1, 1, random) * -torch.tensor(1 - strength).log().item())
-    lit = _struck(luma, settings.chance, random)
-    rgb = color.merge(luma, chroma)
+    lit = _struck(luma, settings.probability, random)
+    rgb = matrices.merge(luma, chroma)
     changed = torch.sigmoid(rgb.clamp(1e-3, 1 - 1e-3).logit() * scale + shift)
     rgb = torch.where(lit, changed, rgb)
-    return color.rgb_to_luma(rgb), color.rgb_to_chroma(rgb)
+    return matrices.rgb_to_luma(rgb), matrices.rgb_to_chroma(rgb)
 
 
-def _noise(luma: Tensor, chance: float, random: torch.Generator) -> Tensor:
+def _noise(luma: Tensor, probability: float, random: torch.Generator) -> Tensor:
     """DeOldify's noise: a share of 0.1 to 40 % of the pixels moves by up to 30 levels."""
     where = torch.rand(luma.shape, generator=random, device=luma.device)
     share = uniform(len(luma), 0.001, 0.4, random)
     levels = torch.randint(-30, 30, luma.shape, generator=random, device=luma.device)
     noisy = torch.where(where < share, luma + levels / 255, luma).clamp(0, 1)
-    return torch.where(_struck(luma, chance, random), noisy, luma)
+    return torch.where(_struck(luma, probability, random), noisy, luma)

@@ -1,4 +1,4 @@
-"""Moments of films, on which a score sees whether colours stay from frame to frame."""
+"""Moments of films, on which a score sees whether colors stay from frame to frame."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from torch import Tensor
 from vidcolor.errors import RecipeError
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.rgb import read_rgb
-from vidcolor.nogan.photos import centre
+from vidcolor.nogan.photos import center
 
 CLIPS = 6
 FRAMES = 12
 FEWEST = 5
-"""Frames that a clip must have: colour distribution consistency compares those 4 apart."""
+"""Frames that a clip must have: color distribution consistency compares those 4 apart."""
 START = 10.0
 """Seconds at most that are left out of a clip's beginning, where films fade in."""
 
 Measure = Callable[[Sequence[NDArray]], float]
-"""Colour distribution consistency of frames (h, w, 3) uint8 RGB; lower is steadier."""
+"""Color distribution consistency of frames (h, w, 3) uint8 RGB; lower is temporal_filter."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _moment(film: Film, size: int) -> Tensor:
 
 def _crop(rgb: NDArray, size: int) -> NDArray:
     """The middle of a frame as photos are kept: (size, size, 3) uint8 luma, Cb, Cr."""
-    return centre(np.asarray(Image.fromarray(rgb).convert("YCbCr")), size)
+    return center(np.asarray(Image.fromarray(rgb).convert("YCbCr")), size)
 
 
 def pixels(film: Tensor) -> list[NDArray]:

@@ -10,59 +10,65 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vidcolor import color
+from vidcolor.chroma import matrices
 from vidcolor.models.critic import Critic, CriticShape
 from vidcolor.nogan import recipe as recipes
 from vidcolor.nogan.augment import Sample, augment, plain
-from vidcolor.nogan.chance import numpy_random, torch_random
-from vidcolor.nogan.descent import Descent, progress
+from vidcolor.nogan.distributed import DistributedContext
+from vidcolor.nogan.generator_trainer import GeneratorTrainer, denormalize, normalize
 from vidcolor.nogan.losses import adversarial_loss
-from vidcolor.nogan.machine import Machine
-from vidcolor.nogan.norms import normalise_critic
-from vidcolor.nogan.painter import Painter, denormalise, normalise
-from vidcolor.nogan.photos import Batches, Photos, centre, load_photos
+from vidcolor.nogan.norms import normalize_critic
+from vidcolor.nogan.optimizer_loop import OptimizerLoop, progress
+from vidcolor.nogan.photos import Batches, Photos, center, load_photos
 from vidcolor.nogan.pretrain import OnStep, steps_of
 from vidcolor.nogan.recipe import Recipe, Stage
 from vidcolor.nogan.run import Run
+from vidcolor.nogan.seeding import numpy_random, torch_random
 
 SIDES = ("generated", "real")
 
 
-def new_critic(settings: recipes.Critic, machine: Machine) -> Critic:
+def new_critic(settings: recipes.Critic, context: DistributedContext) -> Critic:
     """A critic that knows nothing, with spectral norm."""
     shape = CriticShape(width=settings.width, blocks=settings.blocks, dropout=settings.dropout)
     critic = Critic(shape)
-    normalise_critic(critic)
-    return critic.to(machine.device).to(memory_format=torch.channels_last)
+    normalize_critic(critic)
+    return critic.to(context.device).to(memory_format=torch.channels_last)
 
 
 def generate_images(
-    painter: Painter, photos: Photos, folder: Path, *, recipe: Recipe, run: Run, phase: str,
+    trainer: GeneratorTrainer,
+    photos: Photos,
+    folder: Path,
+    *,
+    recipe: Recipe,
+    run: Run,
+    phase: str,
     on_step: OnStep,
-) -> None:  # fmt: skip
+) -> None:
     """Fill `folder` with pairs of PNGs: real/N.png as the critic sees photos, generated/N.png.
 
     Pairs that are there already are left as they are, so that a stopped run goes on.
     """
     assert recipe.images is not None
-    settings, machine = recipe.images, run.machine
-    painter.begin(recipe.pretrain[-1])
+    settings, context = recipe.images, run.context
+    trainer.begin_stage(recipe.pretrain[-1])
     count = max(2, round(settings.keep * len(photos)))
     chosen = numpy_random(recipe.seed, phase).permutation(len(photos))[:count]
     for side in SIDES:
         (folder / side).mkdir(parents=True, exist_ok=True)
-    for start in range(settings.batch * machine.rank, count, settings.batch * machine.world):
+    for start in range(settings.batch * context.rank, count, settings.batch * context.world):
         numbers = range(start, min(count, start + settings.batch))
         paths = [[folder / side / f"{n:07}.png" for side in SIDES] for n in numbers]
         if not all(path.exists() for pair in paths for path in pair):
-            crops = np.stack([centre(photos[int(chosen[n])], settings.size) for n in numbers])
-            sample = plain(torch.from_numpy(crops).permute(0, 3, 1, 2).to(machine.device))
-            pictures = painter.show(sample), denormalise(painter.photo(sample))
+            crops = np.stack([center(photos[int(chosen[n])], settings.size) for n in numbers])
+            sample = plain(torch.from_numpy(crops).permute(0, 3, 1, 2).to(context.device))
+            pictures = trainer.show(sample), denormalize(trainer.photo(sample))
             for pair, *both in zip(paths, *pictures, strict=True):
                 for path, picture in zip(pair, both, strict=True):
                     _write_png(path, picture)
         on_step(numbers.stop, count, {}, len(numbers))
-    machine.wait()
+    context.wait()
     run.finish(phase, {})
 
 
@@ -72,10 +78,10 @@ def train_critic(
 ) -> None:  # fmt: skip
     """Train one stage on the pairs of `generate_images`; half of each batch is real."""
     assert recipe.critic is not None
-    settings, machine = recipe.critic, run.machine
+    settings, context = recipe.critic, run.context
     sides = [load_photos([folder / side], smallest=1, gray_too=True) for side in SIDES]
-    descent = Descent([(stage.rates[-1], list(critic.parameters()))], stage, machine)
-    parts = {"critic": critic, "descent": descent}
+    optimizer = OptimizerLoop([(stage.rates[-1], list(critic.parameters()))], stage, context)
+    parts = {"critic": critic, "optimizer": optimizer}
     first = run.restore(phase, parts).get("step", 0)
     steps = steps_of(stage, sum(map(len, sides)))
     batches = [
@@ -96,13 +102,13 @@ def train_critic(
         def loss_of(part: int, parts: int, step: int = step) -> Tensor:
             opinions = []
             for side, source in zip(SIDES, batches, strict=True):
-                random = torch_random(machine.device, recipe.seed, phase, side, step, part)
-                crops = source.share(step, part, parts).to(machine.device)
+                random = torch_random(context.device, recipe.seed, phase, side, step, part)
+                crops = source.share(step, part, parts).to(context.device)
                 sample = augment(crops, settings.augment, random)
-                opinions.append(judge(critic, _rgb(sample), machine))
+                opinions.append(judge(critic, _rgb(sample), context))
             return critic_loss(*opinions)
 
-        loss = descent.step(loss_of, (recipe.seed, phase, step), progress(stage, step, steps))
+        loss = optimizer.step(loss_of, (recipe.seed, phase, step), progress(stage, step, steps))
         run.log(phase, step + 1, loss=loss)
         on_step(step + 1, steps, {"critic": loss}, stage.batch)
         if (step + 1) % recipe.checkpoint_every == 0:
@@ -112,9 +118,11 @@ def train_critic(
     run.finish(phase, {"critic": critic.state_dict()})
 
 
-def judge(critic: Callable[[Tensor], Tensor], picture: Tensor, machine: Machine) -> Tensor:
-    """The critic's logits for normalised RGB."""
-    with machine.autocast():
+def judge(
+    critic: Callable[[Tensor], Tensor], picture: Tensor, context: DistributedContext
+) -> Tensor:
+    """The critic's logits for normalized RGB."""
+    with context.autocast():
         return critic(picture.contiguous(memory_format=torch.channels_last)).float()
 
 
@@ -124,7 +132,7 @@ def critic_loss(generated: Tensor, real: Tensor) -> Tensor:
 
 
 def _rgb(sample: Sample) -> Tensor:
-    return normalise(color.merge(sample.luma, sample.chroma))
+    return normalize(matrices.merge(sample.luma, sample.chroma))
 
 
 def _write_png(path: Path, picture: Tensor) -> None:

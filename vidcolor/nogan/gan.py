@@ -10,22 +10,22 @@ from torch import Tensor
 
 from vidcolor.models.critic import Critic
 from vidcolor.nogan.augment import Sample, augment
-from vidcolor.nogan.chance import torch_random
 from vidcolor.nogan.critic_phase import critic_loss, judge
-from vidcolor.nogan.descent import Descent, progress
+from vidcolor.nogan.generator_trainer import GeneratorTrainer
 from vidcolor.nogan.inflection import best_of, has_turned
 from vidcolor.nogan.losses import adversarial_loss
 from vidcolor.nogan.norms import fold
-from vidcolor.nogan.painter import Painter
+from vidcolor.nogan.optimizer_loop import OptimizerLoop, progress
 from vidcolor.nogan.photos import Photos
 from vidcolor.nogan.pretrain import OnStep, batches_of, steps_of
 from vidcolor.nogan.recipe import Recipe
 from vidcolor.nogan.run import Run
 from vidcolor.nogan.score import Scorer
+from vidcolor.nogan.seeding import torch_random
 
 
 def gan(
-    painter: Painter,
+    trainer: GeneratorTrainer,
     critic: Critic,
     photos: Photos,
     scorer: Scorer,
@@ -37,15 +37,20 @@ def gan(
 ) -> None:
     """Train both networks; the run gets those of the best score (see `inflection`)."""
     assert recipe.gan is not None
-    stage, machine = recipe.gan, run.machine
-    device = machine.device
-    painter.begin(stage)
-    painter.heed(fold(critic))
-    scorer.begin(critic, painter)
-    artist = Descent(painter.groups(stage.rates), stage, machine)
+    stage, context = recipe.gan, run.context
+    device = context.device
+    trainer.begin_stage(stage)
+    trainer.use_critic_features(fold(critic))
+    scorer.begin(critic, trainer)
+    generator_optimizer = OptimizerLoop(trainer.parameter_groups(stage.rates), stage, context)
     rate = stage.rates[-1] * stage.critic_rate
-    judging = Descent([(rate, list(critic.parameters()))], stage, machine)
-    parts = {"painter": painter, "critic": critic, "artist": artist, "judging": judging}
+    critic_optimizer = OptimizerLoop([(rate, list(critic.parameters()))], stage, context)
+    parts = {
+        "generator": trainer,
+        "critic": critic,
+        "generator_optimizer": generator_optimizer,
+        "critic_optimizer": critic_optimizer,
+    }
     saved = run.restore(phase, parts)
     first, turn = saved.get("step", 0), saved.get("turn", "critic")
     scores: list[dict[str, float]] = saved.get("scores", [])
@@ -56,15 +61,15 @@ def gan(
 
     def score(step: int) -> None:
         nonlocal best
-        painter.agree()
-        values = {"moves": moves, **scorer.score(painter)}
+        trainer.sync_buffers()
+        values = {"moves": moves, **scorer.score(trainer)}
         scores.append({"step": step, **values})
         run.log(phase, step, **values)
         if best_of(scores) == len(scores) - 1:
             # Copies: what is referenced here goes on learning.
-            states = {"painter": painter.state_dict(), "critic": critic.state_dict()}
+            states = {"generator": trainer.state_dict(), "critic": critic.state_dict()}
             best = copy.deepcopy(states)
-        scorer.draw(painter, scores, run.folder, phase)
+        scorer.draw(trainer, scores, run.folder, phase)
 
     if not scores:
         score(0)
@@ -73,7 +78,7 @@ def gan(
             break
         critics = turn == "critic"
         critic.train(critics).requires_grad_(critics)
-        painter.network.train(not critics)
+        trainer.network.train(not critics)
 
         def sample_of(part: int, parts: int, step: int = step) -> Sample:
             random = torch_random(device, recipe.seed, phase, step, part)
@@ -82,37 +87,37 @@ def gan(
         def judging_loss(part: int, parts: int) -> Tensor:
             sample = sample_of(part, parts)
             with torch.no_grad():
-                ours = painter.picture(painter.paint(sample.seen), sample)
-            photo = painter.photo(sample)
-            return critic_loss(judge(critic, ours, machine), judge(critic, photo, machine))
+                ours = trainer.picture(trainer.generate(sample.seen), sample)
+            photo = trainer.photo(sample)
+            return critic_loss(judge(critic, ours, context), judge(critic, photo, context))
 
         def painting_loss(part: int, parts: int) -> Tensor:
             sample = sample_of(part, parts)
-            answer = painter.paint(sample.seen)
-            opinion = judge(critic, painter.picture(answer, sample), machine)
+            answer = trainer.generate(sample.seen)
+            opinion = judge(critic, trainer.picture(answer, sample), context)
             return stage.adversarial * adversarial_loss(
                 opinion, real=True
-            ) + stage.content * painter.loss(answer, sample)
+            ) + stage.content * trainer.loss(answer, sample)
 
         place, now = (recipe.seed, phase, step), progress(stage, step, steps)
         if critics:
-            loss = judging.step(judging_loss, place, now)
+            loss = critic_optimizer.step(judging_loss, place, now)
             turn = "generator" if loss < stage.threshold else "critic"
             losses = {"critic": loss}
         else:
-            losses = {"generator": artist.step(painting_loss, place, now)}
-            painter.follow(moves)
+            losses = {"generator": generator_optimizer.step(painting_loss, place, now)}
+            trainer.update_ema(moves)
             turn, moves = "critic", moves + 1
         run.log(phase, step + 1, **losses)
         on_step(step + 1, steps, losses, stage.batch)
         if (step + 1) % stage.score_every == 0 or step + 1 == steps:
             score(step + 1)
         if (step + 1) % recipe.checkpoint_every == 0:
-            painter.agree()
+            trainer.sync_buffers()
             run.save(phase, parts, step=step + 1, turn=turn, moves=moves, scores=scores, best=best)
     batches.close()
     critic.requires_grad_(True)
-    painter.load_state_dict(best["painter"])
+    trainer.load_state_dict(best["generator"])
     critic.load_state_dict(best["critic"])
-    scorer.show(painter, run.folder / "samples" / f"{phase}-chosen.png")
+    scorer.show(trainer, run.folder / "samples" / f"{phase}-chosen.png")
     run.finish(phase, {**best, "scores": scores})

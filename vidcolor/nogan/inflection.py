@@ -1,16 +1,16 @@
-"""Knowing when to stop: the point where the GAN phase has given colour and not yet taken truth.
+"""Knowing when to stop: the point where the GAN phase has given color and not yet taken truth.
 
 DeOldify's author looked at pictures and took the last checkpoint before skin turned orange. Here
 every score gets a cost, the sum of five terms that each say one thing a person looks for:
 
 - `frechet` over its value before the phase: do the pictures as a whole look like photos?
-- the rise of `ab_error` over its value before the phase, fifteen times: are the colours still where
+- the rise of `ab_error` over its value before the phase, fifteen times: are the colors still where
   they belong? The critic's features know nothing of that, and their distance falls for ever;
 - `colorfulness_gap`, absolute: are they as lively as the photos'?
-- `skin_gap` / 2, absolute: is there as much of the colour of skin as in the photos?
-- `saturated_gap` / 4 where positive: is there more glaring colour than in the photos?
+- `skin_gap` / 2, absolute: is there as much of the color of skin as in the photos?
+- `saturated_gap` / 4 where positive: is there more glaring color than in the photos?
 
-and, with clips, `cdc_gap` where positive: do the colours of frames that follow each other change
+and, with clips, `cdc_gap` where positive: do the colors of frames that follow each other change
 more than in the originals? The least cost wins. The curve has turned when so many scores in a row
 as `patience` says are worse than the best.
 """

@@ -1,4 +1,4 @@
-"""What training minimises: classification, distance of features, and the critic's opinion."""
+"""What training minimizes: classification, distance of features, and the critic's opinion."""
 
 import torch
 from torch import Tensor, nn
@@ -11,15 +11,16 @@ LAYERS = (22, 32, 42)
 
 
 def classification_loss(
-    logits: Tensor, bins: Tensor, weights: Tensor, rarity: Tensor, smoothing: float
+    logits: Tensor, bins: Tensor, weights: Tensor, class_weights: Tensor, smoothing: float
 ) -> Tensor:
-    """Cross-entropy with soft labels, each pixel weighed by the rarity of its colour.
+    """Cross-entropy with soft labels, each pixel weighted by the class of its color.
 
-    logits: (B, Q, h, w); bins, weights: (B, 4, h, w) from `Palette.soft_labels`; rarity: (Q,).
+    logits: (B, Q, h, w); bins, weights: (B, 4, h, w) from `Palette.soft_labels`;
+    class_weights: (Q,).
     """
     log_odds = F.log_softmax(logits, dim=1)
     hit = (log_odds.gather(1, bins) * weights).sum(1)
-    pixel_weight = (rarity[bins] * weights).sum(1)
+    pixel_weight = (class_weights[bins] * weights).sum(1)
     blend = (1 - smoothing) * hit + smoothing * log_odds.mean(1)
     return -(pixel_weight * blend).mean()
 
@@ -33,7 +34,7 @@ class FeatureLoss(nn.Module):
     """L1 between the features that an ImageNet network sees in two pictures.
 
     After Johnson, Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer" (2016), with
-    the layers and weights of DeOldify. Pictures are (B, 3, n, n) ImageNet-normalised RGB.
+    the layers and weights of DeOldify. Pictures are (B, 3, n, n) ImageNet-normalized RGB.
     """
 
     def __init__(self, vgg: nn.Sequential, weights: tuple[float, float, float]) -> None:
@@ -64,7 +65,7 @@ class CriticFeatureLoss(nn.Module):
 
     After Wang et al., "High-Resolution Image Synthesis and Semantic Manipulation with Conditional
     GANs" (2018), equation 4. Each block of the critic adds the difference as a share of what it
-    sees in the photo. Pictures are (B, 3, n, n) ImageNet-normalised RGB; the critic does not learn.
+    sees in the photo. Pictures are (B, 3, n, n) ImageNet-normalized RGB; the critic does not learn.
     """
 
     def __init__(self, critic: Critic) -> None:

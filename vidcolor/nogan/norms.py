@@ -13,7 +13,7 @@ from vidcolor.models.unet import UNet
 Network = TypeVar("Network", UNet, Lite, Critic, UNet | Lite)
 
 
-def normalise_generator(network: UNet) -> None:
+def normalize_generator(network: UNet) -> None:
     """As in DeOldify: spectral norm outside the encoder, weight norm in the last upsampling."""
     for name, module in list(network.named_modules()):
         if not isinstance(module, nn.Conv1d | nn.Conv2d) or name.startswith("encoder."):
@@ -21,7 +21,7 @@ def normalise_generator(network: UNet) -> None:
         weight_norm(module) if name == "up.conv" else spectral_norm(module)
 
 
-def normalise_critic(network: Critic) -> None:
+def normalize_critic(network: Critic) -> None:
     """Spectral norm everywhere (Miyato et al. 2018, arXiv:1802.05957)."""
     for module in list(network.modules()):
         if isinstance(module, nn.Conv1d | nn.Conv2d):

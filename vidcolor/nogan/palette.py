@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 STEP = 0.035
-"""Distance of neighbouring bins; about the 10 units of the ab plane that Zhang et al. use."""
+"""Distance of neighboring bins; about the 10 units of the ab plane that Zhang et al. use."""
 
 RADIUS = 14
 """Bins from the gray one to the edge of the square grid."""
@@ -66,7 +66,7 @@ class Palette:
                 )
         return torch.stack(bins, 1), torch.stack(weights, 1)
 
-    def rarity(self, rebalance: float) -> Tensor:
+    def class_weights(self, rebalance: float) -> Tensor:
         """(Q,) class weights with mean 1 over the pixels (Zhang et al. 2016, equation 4)."""
         weights = 1 / ((1 - rebalance) * self.frequency + rebalance / len(self.frequency))
         return weights / (weights * self.frequency).sum()

@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from vidcolor.errors import RecipeError
-from vidcolor.nogan.chance import numpy_random
+from vidcolor.nogan.seeding import numpy_random
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 GRAY_SPREAD = 2.0
@@ -109,7 +109,7 @@ def load_photos(
                     photos.reads.append(read)
     if not len(photos):
         raise RecipeError(
-            f"{', '.join(map(str, places))}: no colour photo of {smallest} pixels or more "
+            f"{', '.join(map(str, places))}: no color photo of {smallest} pixels or more "
             "on its short side; give folders, zip or tar files of jpg, png or webp photos"
         )
     return photos
@@ -215,7 +215,7 @@ class Batches:
         self.workers.shutdown(cancel_futures=True)
 
 
-def centre(picture: NDArray, size: int) -> NDArray:
+def center(picture: NDArray, size: int) -> NDArray:
     """The largest square in the middle, (size, size, 3)."""
     height, width = picture.shape[:2]
     side = min(height, width)

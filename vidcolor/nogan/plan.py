@@ -15,8 +15,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from vidcolor.models.critic import Critic, CriticShape
 from vidcolor.models.lite import Lite, LiteShape
 from vidcolor.models.unet import DEEP, WIDE, UNet
-from vidcolor.nogan.machine import Machine
-from vidcolor.nogan.painter import slim
+from vidcolor.nogan.distributed import DistributedContext
+from vidcolor.nogan.generator_trainer import slim
 from vidcolor.nogan.pretrain import steps_of
 from vidcolor.nogan.recipe import Recipe
 from vidcolor.nogan.train import Phase, phases
@@ -34,7 +34,7 @@ class Cost:
 
 
 LEARNING = 6
-"""A network that learns holds so much per parameter: itself, as normalised, its gradient, Adam's
+"""A network that learns holds so much per parameter: itself, as normalized, its gradient, Adam's
 two moments and what Adam computes with."""
 
 
@@ -51,23 +51,23 @@ class Estimate:
     seconds: float
 
 
-def plan(recipe: Recipe, photos: int, machine: Machine) -> list[Estimate]:
+def plan(recipe: Recipe, photos: int, context: DistributedContext) -> list[Estimate]:
     """One estimate per phase; features and the loading of photos are not counted."""
-    speed = measure_speed(machine)
+    speed = measure_speed(context)
     networks = [new_generator(recipe), *([new_critic(recipe)] if recipe.critic else [])]
 
     @cache
     def costs(size: int) -> list[Cost]:
-        return [cost_of(network, size, machine) for network in networks]
+        return [cost_of(network, size, context) for network in networks]
 
-    return [_estimate(phase, recipe, photos, machine, speed, costs) for phase in phases(recipe)]
+    return [_estimate(phase, recipe, photos, context, speed, costs) for phase in phases(recipe)]
 
 
 def _estimate(
     phase: Phase,
     recipe: Recipe,
     photos: int,
-    machine: Machine,
+    context: DistributedContext,
     speed: float,
     costs: Callable[[int], list[Cost]],
 ) -> Estimate:
@@ -86,7 +86,7 @@ def _estimate(
         assert recipe.images is not None
         pictures = 2 * max(2, round(recipe.images.keep * photos))
     steps = steps_of(phase.stage, pictures)
-    share = -(-stage.batch // (machine.world * phase.stage.accumulate))
+    share = -(-stage.batch // (context.world * phase.stage.accumulate))
     # A backward pass costs twice a forward pass.
     if phase.kind == "pretrain":
         flops, learning, kept = 3 * painting.flops, painting.weights, painting.activations
@@ -97,7 +97,7 @@ def _estimate(
         flops = (4 * painting.flops + 9 * judging.flops) / 2
         learning, kept = both, painting.activations + 2 * judging.activations
     memory = both + (LEARNING - 1) * learning + share * kept
-    seconds = steps * stage.batch * flops / speed / machine.world
+    seconds = steps * stage.batch * flops / speed / context.world
     return Estimate(phase.name, steps, stage.size, stage.batch, memory, seconds)
 
 
@@ -115,13 +115,13 @@ def new_critic(recipe: Recipe) -> nn.Module:
         return Critic(CriticShape(width=recipe.critic.width, blocks=recipe.critic.blocks))
 
 
-def cost_of(network: nn.Module, size: int, machine: Machine) -> Cost:
+def cost_of(network: nn.Module, size: int, context: DistributedContext) -> Cost:
     """Follow one picture through a network on the meta device, which computes nothing."""
     kept: dict[int, int] = {}
 
     def remember(tensor: Tensor) -> Tensor:
         if not isinstance(tensor, nn.Parameter):
-            kept[id(tensor)] = tensor.numel() * machine.dtype.itemsize
+            kept[id(tensor)] = tensor.numel() * context.dtype.itemsize
         return tensor
 
     lite = isinstance(network, Lite)
@@ -136,12 +136,12 @@ def cost_of(network: nn.Module, size: int, machine: Machine) -> Cost:
     return Cost(counter.get_total_flops() / 2, sum(kept.values()) // 2, weights)
 
 
-def measure_speed(machine: Machine) -> float:
+def measure_speed(context: DistributedContext) -> float:
     """Floating-point operations per second of a typical convolution here."""
-    x = torch.randn(8, 64, 64, 64, device=machine.device).to(memory_format=torch.channels_last)
-    kernel = torch.randn(64, 64, 3, 3, device=machine.device)
+    x = torch.randn(8, 64, 64, 64, device=context.device).to(memory_format=torch.channels_last)
+    kernel = torch.randn(64, 64, 3, 3, device=context.device)
     best = float("inf")
-    with machine.autocast():
+    with context.autocast():
         for _ in range(5):
             started = time.perf_counter()
             F.conv2d(x, kernel, padding=1).sum().item()

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from torch import Tensor
 
 from vidcolor.nogan.augment import augment
-from vidcolor.nogan.chance import torch_random
-from vidcolor.nogan.descent import Descent, progress
-from vidcolor.nogan.painter import Painter
+from vidcolor.nogan.generator_trainer import GeneratorTrainer
+from vidcolor.nogan.optimizer_loop import OptimizerLoop, progress
 from vidcolor.nogan.photos import Batches, Photos
 from vidcolor.nogan.recipe import Recipe, Stage
 from vidcolor.nogan.run import Run
+from vidcolor.nogan.seeding import torch_random
 
 OnStep = Callable[[int, int, dict[str, float], int], None]
 """Called with (steps done, steps in all, losses, photos in this step)."""
@@ -36,7 +36,7 @@ def batches_of(stage: Stage, photos: Photos, recipe: Recipe, phase: str) -> Batc
 
 
 def pretrain(
-    painter: Painter,
+    trainer: GeneratorTrainer,
     stage: Stage,
     photos: Photos,
     *,
@@ -46,29 +46,29 @@ def pretrain(
     on_step: OnStep,
 ) -> None:
     """Train one stage; what the run holds of it already is not done again."""
-    painter.begin(stage)
-    descent = Descent(painter.groups(stage.rates), stage, run.machine)
-    parts = {"painter": painter, "descent": descent}
+    trainer.begin_stage(stage)
+    optimizer = OptimizerLoop(trainer.parameter_groups(stage.rates), stage, run.context)
+    parts = {"generator": trainer, "optimizer": optimizer}
     steps, first = steps_of(stage, len(photos)), run.restore(phase, parts).get("step", 0)
     batches = batches_of(stage, photos, recipe, phase)
-    device = run.machine.device
+    device = run.context.device
 
     for step in range(first, steps):
-        painter.network.train()
+        trainer.network.train()
 
         def loss_of(part: int, parts: int, step: int = step) -> Tensor:
             random = torch_random(device, recipe.seed, phase, step, part)
             sample = augment(batches.share(step, part, parts).to(device), recipe.augment, random)
-            return painter.loss(painter.paint(sample.seen), sample)
+            return trainer.loss(trainer.generate(sample.seen), sample)
 
         place = (recipe.seed, phase, step)
-        loss = descent.step(loss_of, place, progress(stage, step, steps))
-        painter.follow(step)
+        loss = optimizer.step(loss_of, place, progress(stage, step, steps))
+        trainer.update_ema(step)
         run.log(phase, step + 1, loss=loss)
         on_step(step + 1, steps, {"loss": loss}, stage.batch)
         if (step + 1) % recipe.checkpoint_every == 0:
-            painter.agree()
+            trainer.sync_buffers()
             run.save(phase, parts, step=step + 1)
     batches.close()
-    painter.agree()
-    run.finish(phase, {"painter": painter.state_dict()})
+    trainer.sync_buffers()
+    run.finish(phase, {"generator": trainer.state_dict()})

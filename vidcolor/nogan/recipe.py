@@ -1,11 +1,14 @@
 """A recipe: everything that decides what a training makes, read from TOML and checked."""
 
+import logging
 import tomllib
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from vidcolor.errors import RecipeError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,18 +43,18 @@ class Generator:
     """Decay of the averaged weights that are scored and exported; 0 takes the last ones."""
     temperature: Annotated[float, Between(0.05, 2)] = 0.7
     """Of lite's annealed mean; below 1 it decides instead of averaging."""
-    calm: Share = 0.3
+    prior_correction: Share = 0.3
     """Share of the rebalancing that the finished lite takes back."""
-    vividness: Annotated[float, Between(0.5, 2)] = 1.2
+    chroma_gain: Annotated[float, Between(0.5, 2)] = 1.2
     """Factor on the chroma of the finished lite, against the paleness of every mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Augment:
-    """What is done to photos; `noise` and `wear` to the input only, the rest to both sides."""
+    """What is done to photos; `noise` and `degrade` to the input only, the rest to both sides."""
 
     flip: Share = 0.5
-    chance: Share = 0.75
+    probability: Share = 0.75
     """Of each of rotation, warp and lighting."""
     zoom: Annotated[float, Between(1, 4)] = 1.0
     """A crop is up to this many times smaller than the photo's largest square."""
@@ -63,8 +66,8 @@ class Augment:
     """Strength of brightness and contrast changes, made in logit space."""
     noise: Share = 0.0
     """Chance of DeOldify's pixel noise."""
-    wear: Share = 0.0
-    """Chance of each kind of film wear (grain, blur, fading, old emulsions ...)."""
+    degrade: Share = 0.0
+    """Chance of each kind of film degrade (grain, blur, fading, old emulsions ...)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +109,7 @@ class Content:
     """How far a generated picture may be from the photo: L1, classification, features."""
 
     pixels: Weight = 1.0
-    """L1 of normalised RGB; for lite of chroma, beside the classification of weight 1."""
+    """L1 of normalized RGB; for lite of chroma, beside the classification of weight 1."""
     features: Literal["vgg", "none"] = "none"
     instead: Literal["critic", "none", "stop"] = "stop"
     """When the VGG cannot be had: in the GAN phase take the features that the critic sees as that
@@ -198,12 +201,37 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path}: {error}") from error
 
 
+RENAMED = {
+    "generator.calm": "prior_correction",
+    "generator.vividness": "chroma_gain",
+    "augment.wear": "degrade",
+    "augment.chance": "probability",
+    "critic.augment.wear": "degrade",
+    "critic.augment.chance": "probability",
+}
+"""Keys of version 0.1 -> today's names, which recipes and run folders of then are read with."""
+
+
+def _renamed(values: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The table under today's names. Raises RecipeError where a key is there under both."""
+    result: dict[str, Any] = {}
+    for name, value in values.items():
+        today = RENAMED.get(prefix + name, name)
+        if today in result or (today != name and today in values):
+            raise RecipeError(f"{prefix}{name} is {prefix}{today} today; keep one of the two")
+        if today != name:
+            log.warning("the recipe's key '%s%s' is called '%s' today", prefix, name, today)
+        result[today] = value
+    return result
+
+
 def _table(kind: type, values: Any, key: str) -> Any:
     """A table of the file -> its dataclass."""
     if not isinstance(values, dict):
         raise RecipeError(f"{key} must be a table")
     types = get_type_hints(kind, include_extras=True)
     prefix = f"{key}." if key else ""
+    values = _renamed(values, prefix)
     for name in values:
         if name not in types:
             raise RecipeError(f"unknown key '{prefix}{name}'; known are {', '.join(types)}")

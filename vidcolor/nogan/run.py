@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 
 from vidcolor.errors import RecipeError
-from vidcolor.nogan.machine import Machine
+from vidcolor.nogan.distributed import DistributedContext
 
 
 class Stateful(Protocol):
@@ -28,10 +28,10 @@ class Run:
     """`checkpoints/PHASE.pt` is a finished phase, `checkpoints/PHASE.partial.pt` one under way."""
 
     folder: Path
-    machine: Machine
+    context: DistributedContext
 
     @classmethod
-    def open(cls, folder: Path, recipe: Path, machine: Machine, *, resume: bool) -> Run:
+    def open(cls, folder: Path, recipe: Path, context: DistributedContext, *, resume: bool) -> Run:
         """Make the folder, or go on in it; RecipeError if it is taken and `resume` is not given."""
         kept = folder / "recipe.toml"
         if kept.exists() and not resume:
@@ -40,13 +40,13 @@ class Run:
             raise RecipeError(
                 f"{recipe} is not the recipe that {folder} was begun with; resume with {kept}"
             )
-        machine.wait()
-        if machine.rank == 0:
+        context.wait()
+        if context.rank == 0:
             (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
             if not kept.exists():
                 shutil.copyfile(recipe, kept)
-        machine.wait()
-        return cls(folder, machine)
+        context.wait()
+        return cls(folder, context)
 
     def result(self, phase: str) -> Path:
         return self.folder / "checkpoints" / f"{phase}.pt"
@@ -60,7 +60,7 @@ class Run:
     def restore(self, phase: str, parts: dict[str, Stateful]) -> dict[str, Any]:
         """Load a phase's unfinished state into its parts; returns what else was saved, or {}."""
         path = self.partial(phase)
-        state = torch.load(path, map_location="cpu", weights_only=True) if path.exists() else {}
+        state = read_state(path) if path.exists() else {}
         for name, part in parts.items() if state else ():
             part.load_state_dict(state[name])
         self._forget(phase, state.get("step", 0))
@@ -74,22 +74,22 @@ class Run:
     def finish(self, phase: str, states: dict[str, Any]) -> None:
         """Save what a phase made, and forget its unfinished state."""
         self.write(self.result(phase), states)
-        if self.machine.rank == 0:
+        if self.context.rank == 0:
             self.partial(phase).unlink(missing_ok=True)
-        self.machine.wait()
+        self.context.wait()
 
     def latest(self, kind: str, phases: list[str]) -> dict[str, Any] | None:
-        """The newest state of "painter" or "critic" among finished phases, the last one first."""
+        """The newest state of "generator" or "critic" among finished phases, the last one first."""
         for phase in reversed(phases):
             if self.is_done(phase):
-                state = torch.load(self.result(phase), map_location="cpu", weights_only=True)
+                state = read_state(self.result(phase))
                 if kind in state:
                     return state[kind]
         return None
 
     def log(self, phase: str, step: int, **values: float | str) -> None:
         """One line of log.jsonl, and the numbers among TensorBoard's events."""
-        if self.machine.rank:
+        if self.context.rank:
             return
         for name, value in values.items() if self._events else ():
             if not isinstance(value, str):
@@ -100,11 +100,11 @@ class Run:
     def _forget(self, phase: str, step: int) -> None:
         """Drop what the log says about steps that are taken again."""
         path = self.folder / "log.jsonl"
-        if self.machine.rank == 0 and path.exists():
+        if self.context.rank == 0 and path.exists():
             lines = path.read_text(encoding="utf-8").splitlines()
             kept = [line for line in lines if not _is_after(line, phase, step)]
             path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        self.machine.wait()
+        self.context.wait()
 
     @cached_property
     def _events(self) -> Any:
@@ -117,14 +117,35 @@ class Run:
 
     def write(self, path: Path, content: dict[str, Any]) -> None:
         """Write a file of tensors, which bears its name when it is whole."""
-        if self.machine.rank == 0:
+        if self.context.rank == 0:
             partial = path.with_suffix(".tmp")
             with partial.open("wb") as file:
                 torch.save(content, file)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
-        self.machine.wait()
+        self.context.wait()
+
+
+RENAMED = {
+    "painter": "generator",
+    "descent": "optimizer",
+    "artist": "generator_optimizer",
+    "judging": "critic_optimizer",
+}
+"""Parts of a run's state as version 0.1 called them -> today's names."""
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """A checkpoint of a run, under today's names."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    if isinstance(state.get("best"), dict):
+        state["best"] = _renamed(state["best"])
+    return _renamed(state)
+
+
+def _renamed(state: dict[str, Any]) -> dict[str, Any]:
+    return {RENAMED.get(name, name): value for name, value in state.items()}
 
 
 def _is_after(line: str, phase: str, step: int) -> bool:

@@ -11,19 +11,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcolor import color
-from vidcolor.colorfulness import colorfulness
-from vidcolor.frechet import frechet_distance
+from vidcolor.chroma import matrices
+from vidcolor.metrics.colorfulness import colorfulness
+from vidcolor.metrics.frechet import frechet_distance
 from vidcolor.models.critic import Critic
 from vidcolor.nogan.augment import Sample, plain
 from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import judge
+from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.draw import draw_curves, draw_grid
+from vidcolor.nogan.generator_trainer import GeneratorTrainer, normalize
 from vidcolor.nogan.inflection import Score, best_of, cost
-from vidcolor.nogan.machine import Machine
 from vidcolor.nogan.norms import fold
-from vidcolor.nogan.painter import Painter, normalise
-from vidcolor.nogan.photos import Photos, centre
+from vidcolor.nogan.photos import Photos, center
 
 CHUNK = 16
 SHOWN = 8
@@ -34,14 +34,20 @@ SATURATED = 0.2
 
 
 class Scorer:
-    """Scores a painter on the middles of evenly chosen validation photos, and on clips."""
+    """Scores a trainer on the middles of evenly chosen validation photos, and on clips."""
 
     def __init__(
-        self, photos: Photos, *, size: int, count: int, machine: Machine, clips: Clips | None = None
+        self,
+        photos: Photos,
+        *,
+        size: int,
+        count: int,
+        context: DistributedContext,
+        clips: Clips | None = None,
     ) -> None:
         chosen = np.linspace(0, len(photos) - 1, min(count, len(photos))).astype(int)
-        self.machine = machine
-        crops = np.stack([centre(photos[int(n)], size) for n in chosen])
+        self.context = context
+        crops = np.stack([center(photos[int(n)], size) for n in chosen])
         self.crops = torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()
         self.originals = _pixels([_rgb(sample) for sample in self._samples()])
         self.critic: Critic | None = None
@@ -50,14 +56,14 @@ class Scorer:
         if clips is not None:
             self.change = clips.mean(lambda clip: _rgb(self._sample(clip)))
 
-    def begin(self, critic: Critic, painter: Painter) -> None:
+    def begin(self, critic: Critic, trainer: GeneratorTrainer) -> None:
         """Keep the critic as it is now: its features make the Frechet distance of the phase."""
         self.critic = fold(critic).requires_grad_(False)
-        self.features = self._features([painter.photo(sample) for sample in self._samples()])
+        self.features = self._features([trainer.photo(sample) for sample in self._samples()])
 
-    def score(self, painter: Painter) -> Score:
+    def score(self, trainer: GeneratorTrainer) -> Score:
         """Everything that `inflection.cost` wants to know."""
-        painted = [painter.show(sample) for sample in self._samples()]
+        painted = [trainer.show(sample) for sample in self._samples()]
         ours, photos = _pixels(painted), self.originals
         vivid, wanted = (np.mean([colorfulness(255 * p) for p in side]) for side in (ours, photos))
         error = np.mean(
@@ -76,20 +82,22 @@ class Scorer:
             "saturated_gap": glare / max(real_glare, 1e-3) - 1,
         }
         if self.critic is not None:
-            features = self._features([normalise(picture) for picture in painted])
+            features = self._features([normalize(picture) for picture in painted])
             result["frechet"] = frechet(features, self.features)
         if self.clips is not None:
-            cdc = self.clips.mean(lambda clip: painter.show(self._sample(clip)))
+            cdc = self.clips.mean(lambda clip: trainer.show(self._sample(clip)))
             result["cdc_gap"] = cdc / max(self.change, 1e-4) - 1
-        values = torch.tensor(list(result.values()), dtype=torch.float32).to(self.machine.device)
-        self.machine.average([values])  # so that all processes stop at the same step
+        values = torch.tensor(list(result.values()), dtype=torch.float32).to(self.context.device)
+        self.context.average([values])  # so that all processes stop at the same step
         return dict(zip(result, [round(value, 5) for value in values.tolist()], strict=True))
 
-    def draw(self, painter: Painter, scores: list[Score], folder: Path, phase: str) -> None:
+    def draw(
+        self, trainer: GeneratorTrainer, scores: list[Score], folder: Path, phase: str
+    ) -> None:
         """A grid of gray | ours | original, and the curves of the scores with the best marked."""
-        if self.machine.rank:
+        if self.context.rank:
             return
-        self.show(painter, folder / "samples" / f"{phase}-{int(scores[-1]['step']):06}.png")
+        self.show(trainer, folder / "samples" / f"{phase}-{int(scores[-1]['step']):06}.png")
         names = ("colorfulness_gap", "ab_error", "skin_gap", "saturated_gap", "frechet", "cdc_gap")
         curves = {"cost": [(s["step"], cost(s, scores[0])) for s in scores]}
         for name in names:
@@ -97,12 +105,12 @@ class Scorer:
                 curves[name] = [(s["step"], s[name]) for s in scores]
         draw_curves(folder / f"{phase}.png", curves, mark=scores[best_of(scores)]["step"])
 
-    def show(self, painter: Painter, path: Path) -> None:
+    def show(self, trainer: GeneratorTrainer, path: Path) -> None:
         """A grid of gray | ours | original."""
-        if self.machine.rank:
+        if self.context.rank:
             return
-        sample = plain(self.crops[:SHOWN].to(self.machine.device))
-        columns = [sample.luma.expand(-1, 3, -1, -1), painter.show(sample), _rgb(sample)]
+        sample = plain(self.crops[:SHOWN].to(self.context.device))
+        columns = [sample.luma.expand(-1, 3, -1, -1), trainer.show(sample), _rgb(sample)]
         draw_grid(path, [_pixels([column]) for column in columns])
 
     def _samples(self) -> Iterator[Sample]:
@@ -110,7 +118,7 @@ class Scorer:
             yield self._sample(crops)
 
     def _sample(self, crops: Tensor) -> Sample:
-        return plain(crops.to(self.machine.device))
+        return plain(crops.to(self.context.device))
 
     @torch.no_grad()
     def _features(self, pictures: list[Tensor]) -> NDArray:
@@ -121,7 +129,7 @@ class Scorer:
             lambda _, inputs: found.append(inputs[0].float().mean((2, 3)).cpu())
         )
         for picture in pictures:
-            judge(self.critic, picture, self.machine)
+            judge(self.critic, picture, self.context)
         hook.remove()
         return torch.cat(found).double().numpy()
 
@@ -160,7 +168,7 @@ def _ab(rgb: NDArray) -> NDArray:
 
 
 def _rgb(sample: Sample) -> Tensor:
-    return color.merge(sample.luma, sample.chroma)
+    return matrices.merge(sample.luma, sample.chroma)
 
 
 def _pixels(pictures: list[Tensor]) -> NDArray:

@@ -13,16 +13,16 @@ from torch import Tensor
 from vidcolor.errors import RecipeError
 from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import generate_images, new_critic, train_critic
+from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.draw import draw_losses
 from vidcolor.nogan.gan import gan
+from vidcolor.nogan.generator_trainer import GeneratorTrainer, LiteTrainer, UNetTrainer
 from vidcolor.nogan.imagenet import encoder_weights, feature_loss
-from vidcolor.nogan.machine import Machine
-from vidcolor.nogan.painter import LitePainter, Painter, UNetPainter
 from vidcolor.nogan.palette import Palette
 from vidcolor.nogan.photos import Photos
 from vidcolor.nogan.pretrain import OnStep, pretrain, steps_of
 from vidcolor.nogan.recipe import Recipe, Stage
-from vidcolor.nogan.run import Run
+from vidcolor.nogan.run import Run, read_state
 from vidcolor.nogan.score import Scorer
 
 
@@ -78,7 +78,7 @@ def train(
     """Go through the phases that the run has not finished yet.
 
     only: names of phases, where not all of them are wanted.
-    start: a checkpoint or published generator to begin from, instead of chance.
+    start: a checkpoint or published generator to begin from, instead of random weights.
     clips: moments of films on which scores see flicker, too.
     Returns final.safetensors, the newest generator, or None where there is none yet.
     Raises RecipeError if a phase lacks what an earlier one makes, or photos are too few.
@@ -87,8 +87,8 @@ def train(
     every = phases(recipe)
     wanted = choose_phases(recipe, only)
     torch.manual_seed(recipe.seed)
-    painter = new_painter(recipe, photos, run, start)
-    critic = new_critic(recipe.critic, run.machine) if recipe.critic else None
+    trainer = new_generator_trainer(recipe, photos, run, start)
+    critic = new_critic(recipe.critic, run.context) if recipe.critic else None
     names = [phase.name for phase in every]
 
     for now in every:
@@ -96,8 +96,8 @@ def train(
             continue
         before = names[: names.index(now.name)]
         check_ready(now, before, run, has_start=start is not None)
-        if state := run.latest("painter", before):
-            painter.load_state_dict(state)
+        if state := run.latest("generator", before):
+            trainer.load_state_dict(state)
         if critic is not None and (state := run.latest("critic", before)):
             critic.load_state_dict(state)
         on_phase(now)
@@ -105,19 +105,19 @@ def train(
         folder = run.folder / f"images-{now.name.split('-')[1]}"
         if now.kind == "pretrain":
             assert now.stage is not None
-            pretrain(painter, now.stage, photos, **where)
+            pretrain(trainer, now.stage, photos, **where)
         elif now.kind == "images":
-            generate_images(painter, photos, folder, **where)
+            generate_images(trainer, photos, folder, **where)
         elif now.kind == "critic":
             assert critic is not None and now.stage is not None
             train_critic(critic, now.stage, folder, **where)
         else:
             assert critic is not None and recipe.gan is not None
-            scorer = scorer_of(recipe, validation, run.machine, clips)
-            gan(painter, critic, photos, scorer, **where)
-        if run.machine.rank == 0:
+            scorer = scorer_of(recipe, validation, run.context, clips)
+            gan(trainer, critic, photos, scorer, **where)
+        if run.context.rank == 0:
             draw_losses(run.folder)
-    return export(painter, recipe, photos, validation, run, names)
+    return export(trainer, recipe, photos, validation, run, names)
 
 
 def check_enough(recipe: Recipe, photos: Photos) -> None:
@@ -139,9 +139,11 @@ def check_ready(now: Phase, before: list[str], run: Run, *, has_start: bool) -> 
             raise RecipeError(f"{now.name} needs {name}, which {run.folder} has not finished")
 
 
-def new_painter(recipe: Recipe, photos: Photos, run: Run, start: Path | None) -> Painter:
+def new_generator_trainer(
+    recipe: Recipe, photos: Photos, run: Run, start: Path | None
+) -> GeneratorTrainer:
     """The recipe's generator as it begins."""
-    settings, content, machine = recipe.generator, recipe.content, run.machine
+    settings, content, context = recipe.generator, recipe.content, run.context
     state = _read_start(start) if start else {}
     if settings.architecture == "lite":
         kept = run.folder / "palette.pt"
@@ -152,13 +154,13 @@ def new_painter(recipe: Recipe, photos: Photos, run: Run, start: Path | None) ->
         else:
             palette = Palette.of(photos, settings.bins)
         run.write(kept, {"centers": palette.centers, "frequency": palette.frequency})
-        painter: Painter = LitePainter(settings, content, machine, palette)
+        trainer: GeneratorTrainer = LiteTrainer(settings, content, context, palette)
     else:
         encoder = encoder_weights(settings) if not state else None
-        painter = UNetPainter(settings, content, machine, feature_loss(content), encoder)
+        trainer = UNetTrainer(settings, content, context, feature_loss(content), encoder)
     if state:
-        painter.begin_with(state)
-    return painter
+        trainer.load_weights(state)
+    return trainer
 
 
 def _read_start(path: Path) -> dict[str, Tensor]:
@@ -167,9 +169,9 @@ def _read_start(path: Path) -> dict[str, Tensor]:
 
     state = None
     if path.suffix == ".pt":
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        state = state.get("painter", state)
-        for name in ("average", "network", "generator"):
+        state = read_state(path)
+        state = state.get("generator", state)
+        for name in ("average", "network"):
             if name in state:
                 return state[name]
         raise RecipeError(f"{path} holds no generator; give a checkpoint of a run")
@@ -180,15 +182,15 @@ def _read_start(path: Path) -> dict[str, Tensor]:
 
 
 def scorer_of(
-    recipe: Recipe, validation: Photos, machine: Machine, clips: Clips | None = None
+    recipe: Recipe, validation: Photos, context: DistributedContext, clips: Clips | None = None
 ) -> Scorer:
     assert recipe.gan is not None
     size, count = recipe.gan.size, recipe.scored
-    return Scorer(validation, size=size, count=count, machine=machine, clips=clips)
+    return Scorer(validation, size=size, count=count, context=context, clips=clips)
 
 
 def export(
-    painter: Painter,
+    trainer: GeneratorTrainer,
     recipe: Recipe,
     photos: Photos,
     validation: Photos,
@@ -196,19 +198,19 @@ def export(
     names: list[str],
 ) -> Path | None:
     """Write the newest finished generator, with its provenance, as final.safetensors."""
-    state = run.latest("painter", names)
+    state = run.latest("generator", names)
     if state is None:
         return None
-    painter.load_state_dict(state)
-    painter.begin(recipe.gan or recipe.pretrain[-1])
+    trainer.load_state_dict(state)
+    trainer.begin_stage(recipe.gan or recipe.pretrain[-1])
     steps = sum(steps_of(stage, len(photos)) for stage in recipe.pretrain)
     final = run.folder / "final.safetensors"
-    if run.machine.rank == 0:
+    if run.context.rank == 0:
         text = (run.folder / "recipe.toml").read_text(encoding="utf-8")
         provenance = {"recipe": text, "photos": str(len(photos)), "steps": str(steps)}
-        painter.export(final, provenance)
-        scorer = scorer_of(recipe, validation, run.machine) if recipe.gan else None
+        trainer.export(final, provenance)
+        scorer = scorer_of(recipe, validation, run.context) if recipe.gan else None
         if scorer:
-            scorer.show(painter, run.folder / "samples" / "final.png")
-    run.machine.wait()
+            scorer.show(trainer, run.folder / "samples" / "final.png")
+    run.context.wait()
     return final

@@ -16,7 +16,7 @@ class Model:
     render_factor: int
     """Default side of the square that the generator sees, in units of 16 pixels."""
     origin: str
-    licence: str
+    license: str
     size: int | None = None
     """Bytes of the file."""
     sha256: str | None = None
@@ -42,7 +42,7 @@ LITE = Model(
     architecture="lite",
     render_factor=12,
     origin="vidcolor",
-    licence="MIT",
+    license="MIT",
 )
 
 VIDEO = Model(
@@ -51,7 +51,7 @@ VIDEO = Model(
     architecture="wide",
     render_factor=21,
     origin="DeOldify",
-    licence="MIT",
+    license="MIT",
     size=874_066_230,
     sha256="e3d98bb6a222354c79f95485c2f078a89dc724e9183662506d9e0f5aafac83ad",
     mirrors=(
@@ -67,7 +67,7 @@ STABLE = Model(
     architecture="wide",
     render_factor=35,
     origin="DeOldify",
-    licence="MIT",
+    license="MIT",
     size=874_066_230,
     sha256="ca9cd7f43fb8b222c9a70f7b292e305a000694b0ff9d2ae4a6747b1a2e1ee5af",
     mirrors=(
@@ -83,7 +83,7 @@ ARTISTIC = Model(
     architecture="deep",
     render_factor=35,
     origin="DeOldify",
-    licence="MIT",
+    license="MIT",
     size=255_144_681,
     sha256="3f750246fa220529323b85a8905f9b49c0e5d427099185334d048fb5b5e22477",
     mirrors=(

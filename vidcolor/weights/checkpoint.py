@@ -1,4 +1,4 @@
-"""Checkpoint files: read safely, recognised by their tensors, made a network that can run."""
+"""Checkpoint files: read safely, recognized by their tensors, made a network that can run."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch raises whatever the broken bytes lead to
         raise WeightsError(f"{path} is no checkpoint, or cut short; fetch it again") from error
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
-        content = content["model"]  # saved together with its optimiser
+        content = content["model"]  # saved together with its optimizer
     if not isinstance(content, dict) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in content.items()
     ):

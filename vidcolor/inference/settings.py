@@ -1,0 +1,50 @@
+"""How a film or still is colored: the settings that `Colorizer` reads. Knows no torch."""
+
+import math
+from dataclasses import dataclass
+
+from vidcolor.errors import VidcolorError
+
+RENDER_FACTORS = range(4, 65)
+"""Below 4 a generator sees too few pixels, above 64 no film gains and memory explodes."""
+
+PRECISIONS = ("auto", "fp32", "fp16", "bf16")
+
+EDGES = ("guided", "bilinear")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderSettings:
+    """One value, made once, passed down whole."""
+
+    render_factor: int | None = None
+    """Side of the square that the generator sees, in units of 16 pixels; None: the model's own."""
+    precision: str = "auto"
+    """One of PRECISIONS; auto is fp16 on a GPU, bf16 on a CPU that has it, else fp32."""
+    batch_size: int | None = None
+    """Frames that go through the generator together; None: what memory allows."""
+    saturation: float = 1.0
+    """Factor on the chroma: 0 is gray, 1 as the model made it."""
+    hue: float = 0.0
+    """Degrees by which the chroma is turned."""
+    edges: str = "guided"
+    """One of EDGES: colors end where luma has an edge, or are only stretched, as DeOldify does."""
+
+    def __post_init__(self) -> None:
+        if self.render_factor is not None and self.render_factor not in RENDER_FACTORS:
+            raise VidcolorError(
+                f"render factor {self.render_factor} is out of range; "
+                f"use {RENDER_FACTORS.start} to {RENDER_FACTORS.stop - 1}"
+            )
+        if self.precision not in PRECISIONS:
+            raise VidcolorError(
+                f"unknown precision {self.precision!r}; use one of {', '.join(PRECISIONS)}"
+            )
+        if self.edges not in EDGES:
+            raise VidcolorError(f"unknown edges {self.edges!r}; use one of {', '.join(EDGES)}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise VidcolorError(f"batch size {self.batch_size} is out of range; use 1 or more")
+        if not 0 <= self.saturation < math.inf:
+            raise VidcolorError(f"saturation {self.saturation} is out of range; use 0 or more")
+        if not math.isfinite(self.hue):
+            raise VidcolorError(f"hue {self.hue} is no angle; use degrees")

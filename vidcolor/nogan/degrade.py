@@ -1,0 +1,88 @@
+"""What time and old cameras do to a picture, so that the generator knows archive footage."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def degrade(luma: Tensor, chroma: Tensor, probability: float, random: torch.Generator) -> Tensor:
+    """Age crops the way old film is aged; each kind strikes each crop with its own `probability`.
+
+    luma: (B, 1, h, w) in [0, 1]; chroma: (B, 2, h, w) BT.601 in [-0.5, 0.5] -> (B, 1, h, w).
+    """
+    for age, share in (
+        (old_emulsion, 0.6),
+        (fade, 1.0),
+        (blur, 0.6),
+        (vignette, 0.3),
+        (scratch, 0.15),
+        (grain, 0.9),
+    ):
+        struck = uniform(len(luma), 0, 1, random).flatten() < probability * share
+        if struck.any():
+            luma = luma.clone()
+            luma[struck] = age(luma[struck], chroma[struck], random)
+    return luma.clamp(0, 1)
+
+
+def uniform(count: int, low: float, high: float, random: torch.Generator) -> Tensor:
+    """(count, 1, 1, 1) of random numbers in [low, high), on the device of `random`."""
+    numbers = torch.rand(count, 1, 1, 1, generator=random, device=random.device)
+    return low + (high - low) * numbers
+
+
+def old_emulsion(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
+    """Early film saw blue as bright and red as dark: another mix of the colors makes the gray."""
+    red = 1.402 * chroma[:, 1:]
+    blue = 1.772 * chroma[:, :1]
+    return (
+        luma
+        + uniform(len(luma), -0.3, 0.15, random) * red
+        + uniform(len(luma), -0.1, 0.35, random) * blue
+    )
+
+
+def fade(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
+    """Contrast, brightness and gamma of prints and transfers."""
+    count = len(luma)
+    curved = luma.clamp(0, 1) ** torch.exp(uniform(count, -0.45, 0.45, random))
+    contrast = uniform(count, 0.6, 1.3, random)
+    return (curved - 0.5) * contrast + 0.5 + uniform(count, -0.12, 0.12, random)
+
+
+def blur(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
+    """Soft lenses and small scans: reduced to 45..90 % and enlarged again."""
+    size = luma.shape[-2:]
+    share = float(uniform(1, 0.45, 0.9, random))
+    small = F.interpolate(
+        luma, (int(size[0] * share), int(size[1] * share)), mode="bilinear", antialias=True
+    )
+    return F.interpolate(small, size, mode="bilinear")
+
+
+def vignette(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
+    """Dark corners."""
+    height, width = luma.shape[-2:]
+    y = torch.linspace(-1, 1, height, device=luma.device)[:, None]
+    x = torch.linspace(-1, 1, width, device=luma.device)[None, :]
+    return luma * (1 - uniform(len(luma), 0.1, 0.35, random) * (x**2 + y**2))
+
+
+def scratch(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
+    """One bright or dark vertical line."""
+    width = luma.shape[-1]
+    place = uniform(len(luma), 0, width, random)
+    line = torch.exp(-((torch.arange(width, device=luma.device) - place) ** 2))
+    return luma + line * uniform(len(luma), -0.5, 0.5, random)
+
+
+def grain(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
+    """Gaussian grain of one to two pixels, independent for each crop."""
+    height, width = luma.shape[-2:]
+    coarse = float(uniform(1, 1, 2, random))
+    shape = (len(luma), 1, math.ceil(height / coarse), math.ceil(width / coarse))
+    noise = torch.randn(shape, generator=random, device=luma.device)
+    noise = F.interpolate(noise, (height, width), mode="bilinear")
+    return luma + uniform(len(luma), 0.005, 0.07, random) * noise

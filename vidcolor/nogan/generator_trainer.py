@@ -1,0 +1,318 @@
+"""A generator in training: how it is fed, what its loss is, how its picture looks to a critic."""
+
+from __future__ import annotations
+
+import copy
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidcolor.chroma import matrices
+from vidcolor.inference.colorizer import MEAN, STD
+from vidcolor.models.critic import Critic
+from vidcolor.models.lite import SCALE, Lite, LiteShape
+from vidcolor.models.unet import DEEP, WIDE, UNet, UNetShape
+from vidcolor.nogan import recipe
+from vidcolor.nogan.augment import Sample
+from vidcolor.nogan.distributed import DistributedContext
+from vidcolor.nogan.losses import CriticFeatureLoss, FeatureLoss, classification_loss
+from vidcolor.nogan.norms import fold, normalize_generator
+from vidcolor.nogan.palette import Palette
+
+
+def normalize(rgb: Tensor) -> Tensor:
+    """RGB (B, 3, H, W) in [0, 1] -> ImageNet's, as critics and deep and wide know it."""
+    mean, std = (torch.tensor(values, device=rgb.device)[:, None, None] for values in (MEAN, STD))
+    return (rgb - mean) / std
+
+
+def denormalize(picture: Tensor) -> Tensor:
+    """The inverse of `normalize`, clamped to [0, 1]."""
+    mean, std = (torch.tensor(v, device=picture.device)[:, None, None] for v in (MEAN, STD))
+    return (picture * std + mean).clamp(0, 1)
+
+
+class GeneratorTrainer(ABC):
+    """A generator that learns, `network`, and its running mean, `average`, that is shown."""
+
+    network: Lite | UNet
+    ema: Lite | UNet
+
+    def __init__(
+        self, settings: recipe.Generator, content: recipe.Content, context: DistributedContext
+    ):
+        self.settings, self.content, self.context = settings, content, context
+
+    def set_network(self, network: Lite | UNet) -> None:
+        """Move a new network to its device and start the average."""
+        network.to(self.context.device).to(memory_format=torch.channels_last)
+        self.network = self.ema = network
+        if self.settings.ema:
+            self.ema = copy.deepcopy(network).eval().requires_grad_(False)
+
+    def begin_stage(self, stage: recipe.Stage) -> None:
+        """Take over what a stage says about losses and frozen weights."""
+        del stage
+
+    def use_critic_features(self, critic: Critic) -> None:
+        """Learn from what a finished critic sees, where the recipe says so."""
+        del critic
+
+    @abstractmethod
+    def generate(self, seen: Tensor, *, network: Lite | UNet | None = None) -> Tensor:
+        """The network's raw answer to luma (B, 1, n, n)."""
+
+    @abstractmethod
+    def loss(self, answer: Tensor, sample: Sample) -> Tensor:
+        """How far the answer is from the photo."""
+
+    @abstractmethod
+    def picture(self, answer: Tensor, sample: Sample) -> Tensor:
+        """The answer as the critic sees it: (B, 3, n, n) ImageNet-normalized RGB."""
+
+    @abstractmethod
+    def photo(self, sample: Sample) -> Tensor:
+        """The photo as the critic sees it, with chroma no finer than the network's."""
+
+    @torch.no_grad()
+    def show(self, sample: Sample) -> Tensor:
+        """What the averaged network makes of a sample: RGB (B, 3, n, n) in [0, 1]."""
+        self.ema.eval()
+        return denormalize(
+            self.picture(self.generate(sample.seen, network=self.ema), sample).float()
+        )
+
+    @torch.no_grad()
+    def update_ema(self, step: int) -> None:
+        """Move the averaged weights a little towards the present ones."""
+        if self.ema is self.network:
+            return
+        decay = min(self.settings.ema, (1 + step) / (10 + step))
+        ours, now = self.ema.state_dict(), self.network.state_dict()
+        for name, kept in ours.items():
+            if kept.dtype.is_floating_point and not name.endswith(("._u", "._v")):
+                kept.lerp_(now[name], 1 - decay)
+            else:
+                kept.copy_(now[name])
+
+    def sync_buffers(self) -> None:
+        """Give every process the mean of all processes' batch statistics."""
+        networks = {id(network): network for network in (self.network, self.ema)}
+        self.context.average(
+            buffer
+            for network in networks.values()
+            for buffer in network.buffers()
+            if buffer.dtype.is_floating_point
+        )
+
+    def parameter_groups(self, rates: tuple[float, ...]) -> list[tuple[float, list[nn.Parameter]]]:
+        """The trainable parameters, each group with its highest learning rate."""
+        return [(rates[-1], [p for p in self.network.parameters() if p.requires_grad])]
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {"network": self.network.state_dict()}
+        if self.ema is not self.network:
+            state["average"] = self.ema.state_dict()
+        return state
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.network.load_state_dict(state["network"])
+        if self.ema is not self.network:
+            self.ema.load_state_dict(state.get("average", state["network"]))
+
+    def load_weights(self, state: dict[str, Tensor]) -> None:
+        """Take the weights of another training."""
+        self.load_state_dict({"network": state})
+
+    @abstractmethod
+    def export(self, path: Path, metadata: dict[str, str]) -> None:
+        """Write the averaged network as safetensors that `load_generator` takes."""
+
+
+class LiteTrainer(GeneratorTrainer):
+    """`lite`: classification of chroma, whose annealed mean the critic sees under the luma."""
+
+    def __init__(
+        self,
+        settings: recipe.Generator,
+        content: recipe.Content,
+        context: DistributedContext,
+        palette: Palette,
+    ):
+        super().__init__(settings, content, context)
+        self.shape = LiteShape(settings.widths, settings.decoder, settings.bins)
+        self.palette = palette
+        network = Lite(self.shape)
+        network.palette.copy_(palette.centers)
+        self.set_network(network)
+        self.class_weights = torch.ones(0)
+        self.smoothing = 0.0
+        self.classify: Callable[..., Tensor] = classification_loss
+        self.logits: Callable[[Tensor], Tensor] = network.logits
+        if context.compiled:
+            self.classify, self.logits = (
+                torch.compile(self.classify),
+                torch.compile(self.logits),
+            )
+
+    def begin_stage(self, stage: recipe.Stage) -> None:
+        self.class_weights = self.palette.class_weights(stage.rebalance).to(self.context.device)
+        self.smoothing = stage.label_smoothing
+
+    def generate(self, seen: Tensor, *, network: Lite | UNet | None = None) -> Tensor:
+        logits = self.logits
+        if network is not None and network is not self.network:
+            assert isinstance(network, Lite)
+            logits = network.logits
+        with self.context.autocast():
+            return logits(seen.contiguous(memory_format=torch.channels_last)).float()
+
+    def loss(self, answer: Tensor, sample: Sample) -> Tensor:
+        chroma = F.avg_pool2d(sample.chroma, SCALE)
+        bins, weights = self.palette.soft_labels(chroma)
+        loss = self.classify(answer, bins, weights, self.class_weights, self.smoothing)
+        if self.content.pixels:
+            loss = loss + self.content.pixels * F.l1_loss(self.chroma(answer), chroma)
+        return loss
+
+    def chroma(self, logits: Tensor) -> Tensor:
+        """(B, Q, h, w) -> (B, 2, h, w), as the exported network will make it."""
+        corrected = (
+            logits - self.settings.prior_correction * self.class_weights.log()[:, None, None]
+        )
+        probabilities = F.softmax(corrected / self.settings.temperature, dim=1)
+        centers = self.settings.chroma_gain * self.palette.centers.to(probabilities)
+        return F.conv2d(probabilities, centers.T[:, :, None, None])
+
+    def picture(self, answer: Tensor, sample: Sample) -> Tensor:
+        return self._under(sample.luma, self.chroma(answer))
+
+    def photo(self, sample: Sample) -> Tensor:
+        return self._under(sample.luma, F.avg_pool2d(sample.chroma, SCALE))
+
+    @staticmethod
+    def _under(luma: Tensor, chroma: Tensor) -> Tensor:
+        chroma = F.interpolate(chroma, luma.shape[-2:], mode="bilinear")
+        return normalize(matrices.merge(luma, chroma))
+
+    def export(self, path: Path, metadata: dict[str, str]) -> None:
+        finished = copy.deepcopy(self.ema).cpu()
+        assert isinstance(finished, Lite) and finished.head.bias is not None
+        with torch.no_grad():
+            finished.head.bias.sub_(self.settings.prior_correction * self.class_weights.cpu().log())
+            finished.sharpness.fill_(1 / self.settings.temperature)
+            finished.palette.mul_(self.settings.chroma_gain)
+        _save(finished, path, {"shape": json.dumps(vars(self.shape)), **metadata})
+
+
+class UNetTrainer(GeneratorTrainer):
+    """DeOldify's networks: normalized gray in, normalized RGB out, L1 of pixels and features."""
+
+    def __init__(
+        self,
+        settings: recipe.Generator,
+        content: recipe.Content,
+        context: DistributedContext,
+        features: FeatureLoss | None,
+        encoder: dict[str, Tensor] | None,
+    ):
+        super().__init__(settings, content, context)
+        network = UNet(slim(DEEP if settings.architecture == "deep" else WIDE, settings.shrink))
+        if encoder is not None:
+            network.encoder.load_state_dict(encoder)
+        normalize_generator(network)
+        self.set_network(network)
+        self.features: nn.Module | None = features.to(context.device) if features else None
+        self.forward: Callable[[Tensor], Tensor] = network
+        if context.compiled:
+            self.forward = torch.compile(network)
+
+    def load_weights(self, state: dict[str, Tensor]) -> None:
+        if any(".parametrizations." in name for name in state):
+            super().load_weights(state)
+            return
+        assert isinstance(self.network, UNet)
+        network = UNet(self.network.shape)
+        network.load_state_dict(state)
+        normalize_generator(network)
+        super().load_weights(network.state_dict())
+
+    def begin_stage(self, stage: recipe.Stage) -> None:
+        assert isinstance(self.network, UNet)
+        for parameter in self.network.encoder.parameters():
+            parameter.requires_grad_(parameter.ndim < 4 or not stage.freeze_encoder)
+
+    def use_critic_features(self, critic: Critic) -> None:
+        has_vgg = isinstance(self.features, FeatureLoss)
+        if self.content.features == "vgg" and self.content.instead == "critic" and not has_vgg:
+            self.features = CriticFeatureLoss(critic)
+
+    def generate(self, seen: Tensor, *, network: Lite | UNet | None = None) -> Tensor:
+        forward = self.forward if network is None or network is self.network else network
+        gray = normalize(seen.expand(-1, 3, -1, -1)).contiguous(memory_format=torch.channels_last)
+        with self.context.autocast():
+            return forward(gray).float()
+
+    def loss(self, answer: Tensor, sample: Sample) -> Tensor:
+        photo = self.photo(sample)
+        loss = self.content.pixels * F.l1_loss(answer, photo)
+        if self.features is not None:
+            with self.context.autocast():
+                loss = loss + self.features(answer, photo)
+        return loss
+
+    def picture(self, answer: Tensor, sample: Sample) -> Tensor:
+        return answer
+
+    def photo(self, sample: Sample) -> Tensor:
+        return normalize(matrices.merge(sample.luma, sample.chroma))
+
+    def parameter_groups(self, rates: tuple[float, ...]) -> list[tuple[float, list[nn.Parameter]]]:
+        if len(rates) == 1:
+            return super().parameter_groups(rates)
+        assert isinstance(self.network, UNet)
+        encoder = self.network.encoder
+        early = [encoder.conv1, encoder.bn1, encoder.layer1, encoder.layer2]
+        late = [encoder.layer3, encoder.layer4]
+        groups = [[p for part in parts for p in part.parameters()] for parts in (early, late)]
+        inside = {id(p) for p in encoder.parameters()}
+        groups.append([p for p in self.network.parameters() if id(p) not in inside])
+        return [
+            (rate, [p for p in group if p.requires_grad])
+            for rate, group in zip(rates, groups, strict=True)
+        ]
+
+    def export(self, path: Path, metadata: dict[str, str]) -> None:
+        _save(fold(self.ema).cpu(), path, metadata)
+
+
+def slim(shape: UNetShape, shrink: int) -> UNetShape:
+    """The shape with all its channels divided, but enough of them left for the attention."""
+
+    def less(numbers: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(max(8, number // shrink) for number in numbers)
+
+    if shrink == 1:
+        return shape
+    return replace(
+        shape, widths=less(shape.widths), ups=less(shape.ups), decoder=less(shape.decoder)
+    )
+
+
+def _save(network: Lite | UNet, path: Path, metadata: dict[str, str]) -> None:
+    """Half precision, under its final name when it is whole."""
+    tensors = {
+        key: value.half().contiguous() if value.dtype.is_floating_point else value
+        for key, value in network.state_dict().items()
+    }
+    partial = path.with_suffix(".tmp")
+    save_file(tensors, partial, {"architecture": network.name, **metadata})
+    partial.replace(path)

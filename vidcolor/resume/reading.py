@@ -1,0 +1,59 @@
+"""Reading a film from where an earlier run stopped."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import islice
+
+from vidcolor.errors import MediaError
+from vidcolor.media.probe import Film
+from vidcolor.media.read import LumaFrame, read_luma
+from vidcolor.resume.store import PieceStore, tail_of
+
+
+@contextmanager
+def read_on(
+    film: Film,
+    store: PieceStore,
+    size: tuple[int, int],
+    *,
+    guide: tuple[int, int] | None,
+    start: float | None,
+    end: float | None,
+    warn: Callable[[str], object],
+) -> Iterator[Iterator[LumaFrame]]:
+    """The luma of all frames after those that `store` has; the others as for `read_luma`.
+
+    A run that goes on jumps to the last of them and compares what it finds there with what was
+    read then; where that differs, it decodes the film from its beginning instead.
+    """
+    tail = store.tail
+    read = partial(read_luma, film, size, end=end, guide=guide, warn=warn)
+    with ExitStack() as stack:
+        if tail and store.manifest.seekable:
+            frames = stack.enter_context(read(start=since_start(film, tail[0][0])))
+            if tail_of(islice(frames, len(tail))) == tail:
+                yield frames
+                return
+            stack.close()
+        frames = stack.enter_context(read(start=start))
+        skip(frames, store.manifest.frames, tail, film)
+        yield frames
+
+
+def skip(
+    frames: Iterator[LumaFrame], count: int, tail: tuple[tuple[int, int], ...], film: Film
+) -> None:
+    """Pass over the frames that are finished. Raises MediaError where they are not those."""
+    if not count:
+        return
+    last = deque(islice(frames, count), maxlen=len(tail))
+    # Damaged pictures differ from one decoding to the next; their times do not.
+    if [frame.pts for frame in last] != [pts for pts, _ in tail]:
+        raise MediaError(f"{film.path} is not decoded as it was before; add --fresh to start over")
+
+
+def since_start(film: Film, pts: int) -> float:
+    """Seconds from the film's beginning."""
+    return float(pts * film.time_base) - (film.start or 0.0)
