@@ -143,7 +143,7 @@ def look(path: Path) -> Look:
         full_range=ranges == "pc",
         tags=" ".join(tags),
         fields=frozenset(frame[3] for frame in frames),
-        light=frozenset(re.findall(r"side data - ((?:Mastering|Content).*?\d)\n", said)),
+        light=frozenset(re.findall(r"(?i)side data - ((?:mastering|content).*?\d)\n", said)),
     )
 
 

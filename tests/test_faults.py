@@ -203,8 +203,10 @@ class TestSource:
         source.write_bytes(make_clip("late.ts").read_bytes() + other.read_bytes())
         code, warnings = colored(source, "-o", target)
         assert code == 0, warnings
-        times = [picture.time for picture in pictures(source)]
-        assert [picture.time for picture in pictures(target)] == pytest.approx(times, abs=1e-3)
+        # Newer decoders drop the last frame before a change, so ask the one that was run.
+        shown = times(source)
+        assert len(shown) in (23, 24)
+        assert [picture.time for picture in pictures(target)] == pytest.approx(shown, abs=1e-3)
         assert {picture.planes[0].shape for picture in pictures(target)} == {(48, 64)}
 
     def test_no_frames(self, clip, tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 from vidcolor import __version__
 from vidcolor.batch import Job
 from vidcolor.errors import VidcolorError
-from vidcolor.media.binary import find_ffmpeg
+from vidcolor.media.binary import choose_ffmpeg
 
 PACKAGES = ("torch", "numpy", "av", "ffmpeg-python", "imageio-ffmpeg", "opencv-python-headless")
 
@@ -39,9 +39,9 @@ def write_log(path: Path, jobs: Sequence[Job], options: dict) -> None:
     logger.setLevel(logging.DEBUG)
     logger.addHandler(handler)
 
-    ffmpeg = find_ffmpeg()
+    ffmpeg = choose_ffmpeg()
     log.info("vidcolor %s, Python %s, %s", __version__, sys.version, platform.platform())
-    log.info("ffmpeg %s, %s (%s)", ffmpeg.version, ffmpeg.path, ffmpeg.origin)
+    log.info("ffmpeg %s: %s", ffmpeg.taken, ffmpeg.reason)
     log.info("%s", ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     log.info("command: %s", shlex.join(sys.argv))
     log.info("settings: %s", options)

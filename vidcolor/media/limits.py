@@ -21,4 +21,6 @@ def looking() -> dict[str, str]:
 
 def reading(container: str) -> dict[str, str]:
     """Options for ffmpeg's input: this one file, as the container that was found in it."""
-    return {"f": container, "format_whitelist": container, "protocol_whitelist": "file"}
+    # ffmpeg 5.1 would show a GIF's frames of 1/100 s for 1/10 s each.
+    delays = {"min_delay": "1"} if container == "gif" else {}
+    return {"f": container, "format_whitelist": container, "protocol_whitelist": "file", **delays}

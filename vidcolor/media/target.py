@@ -9,6 +9,7 @@ import ffmpeg
 
 from vidcolor.errors import MediaError
 from vidcolor.media import graph
+from vidcolor.media.binary import choose_ffmpeg
 from vidcolor.media.containers import (
     EncodeSettings,
     complete,
@@ -65,6 +66,8 @@ def _encode(film: Film, piece: Path, settings: EncodeSettings) -> None:
         _run(output, f"encode with {settings.codec}")
     except MediaError as error:
         remedy = "check --codec, --preset, --crf and --pix-fmt, or leave them out"
+        if other := choose_ffmpeg().with_encoder(settings.codec):
+            remedy = f"set VIDCOLOR_FFMPEG={other.path}, which has it"
         raise MediaError(f"{error}; {remedy}") from error
 
 
