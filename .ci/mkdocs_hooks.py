@@ -18,12 +18,9 @@ LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Leave out pages of the navigation that are generated and not there yet."""
-    docs = Path(config.docs_dir)
-    assert config.nav is not None
-    config.nav = [
-        entry for entry in config.nav if entry != {"Python API": "api.md"} or (docs / "api.md").exists()
-    ]
+    """Leave the generated page of the API out of the navigation where it is not there."""
+    if config.nav and not (Path(config.docs_dir) / "api.md").exists():
+        config.nav = [entry for entry in config.nav if entry != {"Python API": "api.md"}]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
