@@ -17,7 +17,9 @@ class Perception:
 
     def __init__(self, device: torch.device):
         try:
-            from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+            from torchmetrics.image.lpip import (  # pyright: ignore[reportMissingImports]
+                LearnedPerceptualImagePatchSimilarity,
+            )
         except ImportError as error:
             raise WeightsError("it needs a package: pip install 'vidcolor[evaluate]'") from error
         network_file(ALEXNET)  # where torchmetrics will find it
