@@ -1,5 +1,13 @@
 """What tests share: tiny films, drawn by ffmpeg when one asks for them."""
 
+import os
+
+# Before torch and OpenCV are loaded. One thread each, here and in the processes that tests start:
+# the tests themselves run side by side.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
+
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +83,17 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "only_sound.mp4": (*TONE, "-c:a", "aac"),
     "one_frame.mp4": (*PICTURE, *X264, "-frames:v", "1"),
 }
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many processes test at once: one for each core, but one alone for a part of the tests."""
+    if config.args != config.getini("testpaths"):
+        return 0
+    cores = (
+        os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    )
+    return min(len(cores), 8)
 
 
 # Streams that are put together from others, as broadcasters do.

@@ -140,6 +140,7 @@ def test_the_traceback_can_be_asked_for(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(number, code, make_clip, tmp_path):
     words = [str(make_clip("long.mp4")), "-o", str(tmp_path / "out.mp4"), *QUICK]
     process = subprocess.Popen(

@@ -269,7 +269,11 @@ class TestSource:
         )
 
     @pytest.mark.parametrize(
-        ("size", "frames"), [("16x16", 5), ("2000x16", 3), ("16x2000", 3), ("8192x4320", 2)]
+        ("size", "frames"),
+        [
+            *[("16x16", 5), ("2000x16", 3), ("16x2000", 3)],
+            pytest.param("8192x4320", 2, marks=pytest.mark.slow),
+        ],
     )
     def test_extreme_sizes(self, size, frames, tmp_path):
         source, target = tmp_path / "film.mkv", tmp_path / "out.mkv"

@@ -269,6 +269,7 @@ for fatal in {phases!r}:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")
+@pytest.mark.slow
 def test_a_run_that_was_killed_ends_like_one_that_was_not(finished, photo_folder, clips, tmp_path):
     """One kill in each kind of phase; every process gets one checkpoint further at least."""
     out = tmp_path / "run"
@@ -355,6 +356,7 @@ train.train(recipe, photos, photos.subset([0, 1]), run)
 """
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns(photo_folder, tmp_path, monkeypatch):
     """Over gloo, each with half of the batch, against one with all of it.
 

@@ -69,7 +69,7 @@ def close(what: str, got: np.ndarray, want: np.ndarray, limit: float, share: flo
     assert (error > 0).mean() <= share
 
 
-@pytest.fixture(scope="module", params=["deep", "wide"])
+@pytest.fixture(scope="module", params=["deep", pytest.param("wide", marks=pytest.mark.slow)])
 def generator(request, tmp_path_factory) -> Iterator[UNet]:
     path = tmp_path_factory.mktemp("oracle") / "generator.pth"
     write_checkpoint(request.param, path, legacy=request.param == "deep")

@@ -130,6 +130,7 @@ def interrupted(source: Path, target: Path, colorizer: Colorizer) -> int:
     return manifest.frames
 
 
+@pytest.mark.slow
 def test_a_film_that_was_killed_equals_one_that_was_not(vfr_film, colorizer, tmp_path):
     whole, target = tmp_path / "whole.mp4", tmp_path / "killed.mp4"
     colorize_film(vfr_film, whole, colorizer, FAST, pieces=SHORT)
@@ -151,6 +152,7 @@ def test_a_film_that_was_killed_equals_one_that_was_not(vfr_film, colorizer, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.mp4", "whole.mp4"]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_while_it_joined_the_pieces(film, colorizer, tmp_path):
     whole, target = tmp_path / "whole.mp4", tmp_path / "killed.mp4"
     colorize_film(film, whole, colorizer, FAST, pieces=SHORT)
@@ -192,6 +194,7 @@ def luma_of(path: Path) -> list[str]:
     return decoded(path, "0:v", "-vf", "extractplanes=y")
 
 
+@pytest.mark.slow
 def test_ctrl_c_prints_the_command_that_goes_on(film):
     target = film.with_name("it's colored.mp4")
     words = [str(film), "-o", str(target), *QUICK, "--fresh"]
@@ -253,6 +256,7 @@ def emptied(path: Path) -> None:
     ("name", "damage"),
     [("piece-00001", cut_off), ("piece-00001", emptied), ("piece-00001.npz", emptied)],
 )
+@pytest.mark.slow
 def test_a_piece_that_was_damaged_is_made_again(film, colorizer, tmp_path, name, damage):
     whole, target, notes = tmp_path / "whole.mp4", tmp_path / "out.mp4", []
     colorize_film(film, whole, colorizer, FAST, pieces=SHORT)

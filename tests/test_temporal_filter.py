@@ -248,6 +248,7 @@ def test_a_run_goes_on_as_if_it_had_not_stopped(steadied: Steadied, strength: st
         assert np.array_equal(planes(rest), planes(whole[done:]))
 
 
+@pytest.mark.slow
 def test_how_many_are_seen_together_does_not_matter(steadied: Steadied, monkeypatch):
     frames = flickering(moving_square(10)) + flickering(still(3, 7))
     results = []
