@@ -378,7 +378,7 @@ def test_two_processes_learn_what_one_learns(photo_folder, tmp_path, monkeypatch
     shutil.copytree(tmp_path / "two" / "images-1", tmp_path / "one" / "images-1")
     monkeypatch.setattr(sys, "argv", [*words, str(tmp_path / "one"), "2"])
     runpy.run_path(str(script))
-    for phase, part in (("pretrain-1", "trainer"), ("critic-1-1", "critic")):
+    for phase, part in (("pretrain-1", "generator"), ("critic-1-1", "critic")):
         two, one = (
             torch.load(tmp_path / out / "checkpoints" / f"{phase}.pt", weights_only=True)[part]
             for out in ("two", "one")

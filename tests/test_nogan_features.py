@@ -11,10 +11,11 @@ from torch import nn
 
 from vidcolor.errors import WeightsError
 from vidcolor.models.critic import Critic, CriticShape
+from vidcolor.models.unet import DEEP
 from vidcolor.nogan import imagenet
 from vidcolor.nogan.augment import plain
 from vidcolor.nogan.distributed import DistributedContext
-from vidcolor.nogan.generator_trainer import UNetTrainer
+from vidcolor.nogan.generator_trainer import UNetTrainer, slim
 from vidcolor.nogan.losses import FeatureLoss
 from vidcolor.nogan.recipe import Content, Generator
 
@@ -116,3 +117,11 @@ def test_a_vgg_that_is_there_stays():
     trainer = UNetTrainer(Generator(architecture="deep", shrink=32), content, CPU, vgg, None)
     trainer.use_critic_features(Critic(CriticShape(width=8, blocks=1)))
     assert trainer.features is vgg
+
+
+@pytest.mark.parametrize("shrink", [2, 32])
+def test_reduced_networks_keep_out_of_a_broken_kernel(shrink):
+    """Below 16 channels oneDNN's backward pass of strided 1x1 convolutions damages memory."""
+    shape = slim(DEEP, shrink)
+    assert min(*shape.widths, *shape.ups, *shape.decoder) >= 16
+    assert slim(DEEP, 1) == DEEP

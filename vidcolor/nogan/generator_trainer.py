@@ -294,11 +294,16 @@ class UNetTrainer(GeneratorTrainer):
         _save(fold(self.ema).cpu(), path, metadata)
 
 
+FEWEST_CHANNELS = 16
+"""oneDNN's backward pass of a 1x1 convolution with stride 2 writes past its memory for fewer input
+channels (uxlfoundation/oneDNN issue 6035; seen with torch 2.15, AVX-512 and four threads)."""
+
+
 def slim(shape: UNetShape, shrink: int) -> UNetShape:
-    """The shape with all its channels divided, but enough of them left for the attention."""
+    """The shape with all its numbers of channels divided, but never below FEWEST_CHANNELS."""
 
     def less(numbers: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(max(8, number // shrink) for number in numbers)
+        return tuple(max(FEWEST_CHANNELS, number // shrink) for number in numbers)
 
     if shrink == 1:
         return shape
