@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from vidcolor.errors import DeviceError, VidcolorError
+from vidcolor.errors import DeviceError, VidcolorError, WeightsError
 from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.device import precision_name
 from vidcolor.inference.settings import RenderSettings
 from vidcolor.models.lite import Lite
 
@@ -45,28 +46,28 @@ def test_out_of_memory_halves_the_batch_and_loses_no_frame(generator, monkeypatc
     frames = luma(7)
     expected = colorizer(generator, batch_size=7).chroma(frames)
     small = colorizer(generator, batch_size=6)
-    forward = generator.forward
+    forward = small.generator.forward
 
     def cramped(batch):
         if len(batch) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(batch)
 
-    monkeypatch.setattr(generator, "forward", cramped)
+    monkeypatch.setattr(small.generator, "forward", cramped)
     torch.testing.assert_close(small.chroma(frames), expected, atol=1e-5, rtol=0)
     assert small.batch_size <= 2
 
 
 def test_a_frame_that_does_not_fit_names_a_render_factor_that_does(generator, monkeypatch):
     large = colorizer(generator, render_factor=20)
-    forward = generator.forward
+    forward = large.generator.forward
 
     def cramped(batch):
         if batch.shape[-1] * batch.shape[-2] > (16 * 14) ** 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return forward(batch)
 
-    monkeypatch.setattr(generator, "forward", cramped)
+    monkeypatch.setattr(large.generator, "forward", cramped)
     with pytest.raises(DeviceError, match="--render-factor 13 does"):
         large.chroma(luma(1, large.luma_size(1, 1)))
 
@@ -105,3 +106,56 @@ def test_a_device_that_is_not_there(generator):
 def test_settings_out_of_range(settings, words):
     with pytest.raises(VidcolorError, match=words):
         RenderSettings(**settings)
+
+
+def test_a_generator_is_not_changed_by_the_colorizers_that_use_it(generator):
+    frames = luma(1)
+    first = colorizer(generator)
+    want = first.chroma(frames)
+    second = Colorizer(generator, RenderSettings(precision="bf16"), device="cpu")
+    second.chroma(frames)
+    assert {parameter.dtype for parameter in generator.parameters()} == {torch.float32}
+    assert torch.equal(first.chroma(frames), want)
+
+
+def test_other_settings_share_the_network(generator):
+    one = colorizer(generator, render_factor=8)
+    other = one.with_settings(RenderSettings(precision="fp32", render_factor=16, saturation=0.0))
+    assert other.generator is one.generator
+    assert (one.render_size, other.render_size) == (128, 256)
+    assert not other.chroma(luma(1)).any()
+    assert one.chroma(luma(1)).any()
+    half = one.with_settings(RenderSettings(precision="bf16"))
+    assert (one.dtype, half.dtype) == (torch.float32, torch.bfloat16)
+
+
+def overflowing(generator):
+    """The generator with channels that fp16 cannot hold."""
+    for name in ("weight", "bias"):
+        getattr(generator.stem[1][1], name).data.mul_(1e5)
+    return generator
+
+
+def test_numbers_that_are_not_finite_widen_the_precision_and_it_is_said_once(generator):
+    frames, notes = luma(3), []
+    half = Colorizer(
+        overflowing(generator),
+        RenderSettings(precision="fp16", batch_size=2),
+        device="cpu",
+        on_note=notes.append,
+    )
+    got = half.chroma(frames)
+    wide = Colorizer(generator, RenderSettings(precision=precision_name(half.dtype)), device="cpu")
+    assert half.dtype in (torch.bfloat16, torch.float32)
+    torch.testing.assert_close(got, wide.chroma(frames), atol=1e-3, rtol=0)
+    half.chroma(frames)
+    (note,) = notes
+    assert "fp16 gave numbers that are not finite" in note
+
+
+@pytest.mark.parametrize("factor", [1e30, float("nan")])
+def test_weights_that_give_no_finite_colors_are_an_error(generator, factor):
+    for parameter in generator.parameters():
+        parameter.data.mul_(factor)
+    with pytest.raises(WeightsError, match="no finite colors"):
+        colorizer(generator).chroma(luma(2))

@@ -50,12 +50,12 @@ class Watched(Colorizer):
     output: Tensor
     painted: Tensor
 
-    def paint(self, gray: Tensor) -> Tensor:
+    def rgb(self, luma: Tensor) -> Tensor:
         def remember(_module: object, _inputs: object, output: Tensor) -> None:
             self.output = output
 
         hook = self.generator.register_forward_hook(remember)
-        self.gray, self.painted = gray, super().paint(gray)
+        self.gray, self.painted = luma, super().rgb(luma)
         hook.remove()
         return self.painted
 

@@ -38,7 +38,7 @@ def colorize_image(source: Path, target: Path, colorizer: Colorizer) -> None:
 
 def colorize_pixels(rgb: NDArray, colorizer: Colorizer) -> NDArray:
     """Give a picture new colors and keep its luma; (H, W, 3) uint8 or uint16 RGB -> the same."""
-    if colorizer.paints and colorizer.settings.edges == "bilinear":
+    if colorizer.makes_rgb and colorizer.settings.edges == "bilinear":
         return _painted(rgb, colorizer)
     return _tinted(rgb, colorizer)
 
@@ -52,7 +52,7 @@ def _painted(rgb: NDArray, colorizer: Colorizer) -> NDArray:
         colorizer.luma_size(width, height), Image.Resampling.BILINEAR
     )
     gray = torch.from_numpy(np.array(square.convert("L")))
-    paint = colorizer.paint(gray[None, None])[0].movedim(0, 2).numpy()
+    paint = colorizer.rgb(gray[None, None])[0].movedim(0, 2).numpy()
     raw = np.asarray(Image.fromarray(paint).resize((width, height), Image.Resampling.BILINEAR))
     colored = np.empty_like(rgb)
     settings = colorizer.settings

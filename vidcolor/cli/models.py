@@ -1,5 +1,6 @@
 """From the name of a model to a colorizer, with a progress bar if it must be fetched."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,22 +11,27 @@ if TYPE_CHECKING:
 
 
 def load_colorizer(
-    name: str, settings: RenderSettings, device: str, weights_dir: Path | None
+    name: str,
+    settings: RenderSettings,
+    device: str,
+    weights_dir: Path | None,
+    on_note: Callable[[str], object] | None = None,
 ) -> "Colorizer":
     """Find or fetch the model, load it, put it on the device.
 
+    on_note: is told when coloring has to change its precision; else the log is.
     Raises WeightsError and DeviceError.
     """
-    from dataclasses import replace
-
     from vidcolor.cli.weights import download_progress
     from vidcolor.inference.colorizer import Colorizer
-    from vidcolor.weights.catalog import MODELS
-    from vidcolor.weights.checkpoint import load_generator
-    from vidcolor.weights.resolve import resolve
 
+    notes = {"on_note": on_note} if on_note else {}
     with download_progress(name) as on_progress:
-        path = resolve(name, weights_dir, on_progress=on_progress)
-    if settings.render_factor is None and name in MODELS:
-        settings = replace(settings, render_factor=MODELS[name].render_factor)
-    return Colorizer(load_generator(path), settings, device=device)
+        return Colorizer.load(
+            name,
+            settings,
+            device=device,
+            weights_dir=weights_dir,
+            on_progress=on_progress,
+            **notes,
+        )

@@ -53,7 +53,6 @@ def preview(
 ) -> None:
     """Color single frames of FILM with every model and render factor, on one labeled sheet."""
     from vidcolor.cli.models import load_colorizer
-    from vidcolor.inference.colorizer import Colorizer
     from vidcolor.media.probe import probe
     from vidcolor.preview import Column, contact_sheet
 
@@ -69,7 +68,7 @@ def preview(
             for factor in render_factors or (None,):
                 settings = RenderSettings(render_factor=factor)
                 colorizer = (
-                    Colorizer(colorizer.generator, settings, device=device)
+                    colorizer.with_settings(settings)
                     if colorizer
                     else load_colorizer(name, settings, device, weights_dir)
                 )

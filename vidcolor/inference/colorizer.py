@@ -1,56 +1,136 @@
 """A generator on a device: a batch of luma in, a batch of chroma out."""
 
+import copy
 import hashlib
-import math
+import logging
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
+from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vidcolor.chroma import matrices
-from vidcolor.errors import DeviceError
-from vidcolor.inference.device import choose_device, choose_precision, free_memory, is_out_of_memory
+from vidcolor.errors import DeviceError, WeightsError
+from vidcolor.inference.device import (
+    choose_device,
+    choose_precision,
+    enough_memory,
+    free_memory,
+    is_out_of_memory,
+    precision_name,
+    wider_precision,
+)
 from vidcolor.inference.settings import RENDER_FACTORS, RenderSettings
-from vidcolor.models.lite import STRIDE, Lite
-from vidcolor.models.unet import UNet
-from vidcolor.weights.catalog import default_render_factor
+from vidcolor.models.network import ChromaGenerator, Generator, RgbGenerator
+from vidcolor.weights.catalog import MODELS
+from vidcolor.weights.checkpoint import load_generator
+from vidcolor.weights.fetch import Progress, silent
+from vidcolor.weights.resolve import resolve
 
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
-"""Of ImageNet's RGB, which DeOldify's networks read and write."""
+log = logging.getLogger(__name__)
 
-LIVE_CHANNELS = {"deep": 1600, "wide": 1400, "lite": 60}
-"""Feature maps at full render size that are alive at the peak of one forward pass."""
+LARGEST_BATCH = 32
+MEMORY_SHARE = 0.7
+"""Share of a GPU's free memory that a batch is planned for."""
+
+LARGEST_OUTPUT = 1.0
+"""Chroma is in [-0.5, 0.5] and RGB in [0, 1]; what leaves this range comes from no color."""
+
+SMALLER = (0.8, 0.65, 0.5, 0.35, 0.25)
+"""Shares of a render factor that are tried to name one that fits into memory."""
 
 
 class Colorizer:
-    """Colors batches of luma with one generator.
+    """Colors batches of luma with one generator on one device.
 
-    generator: a module of `vidcolor.models` as `weights.checkpoint.load_generator` returns it.
-    device: `auto`, or a name that torch knows. Raises DeviceError where it is not there.
+    generator: a network as `load_generator` returns it. It is not changed, so that several
+    colorizers can use one; what they need in another precision or on another device is a copy.
+    settings: how to color; the defaults where there are none.
+    device: `auto`, or a name that torch knows, such as `cpu`, `cuda:1` or `mps`.
+    on_note: is told, in one line, when the precision has to be changed; else the log is.
+    Raises DeviceError where the device is not there, or lacks the memory for the weights.
+
+    `Colorizer.load` finds, downloads and loads a model by its name.
     """
 
     def __init__(
         self,
-        generator: UNet | Lite,
+        generator: Generator,
         settings: RenderSettings | None = None,
         *,
         device: torch.device | str = "auto",
+        on_note: Callable[[str], object] = log.warning,
     ):
-        self.settings = settings = settings or RenderSettings()
+        settings = settings or RenderSettings()
         self.name = generator.name
         self.device = choose_device(str(device))
         self.dtype = choose_precision(settings.precision, self.device)
-        self.generator = generator.eval().requires_grad_(False)
-        self.generator.to(self.device, self.dtype).to(memory_format=torch.channels_last)
-        self.render_factor = settings.render_factor or default_render_factor(self.name)
-        self.batch_size = settings.batch_size or self._affordable_batch()
+        self._on_note = on_note
+        self._given = generator if self.dtype != torch.float32 else None
+        self.generator = self._on_device(generator)
+        self._set(settings)
+
+    @classmethod
+    def load(
+        cls,
+        model: str | os.PathLike[str] = "lite",
+        settings: RenderSettings | None = None,
+        *,
+        device: torch.device | str = "auto",
+        weights_dir: str | os.PathLike[str] | None = None,
+        on_progress: Progress = silent,
+        on_note: Callable[[str], object] = log.warning,
+    ) -> Self:
+        """The colorizer of a model, which is downloaded if it is not at hand.
+
+        model: `lite`, `video`, `stable`, `artistic`, or the path of a .pth or .safetensors file.
+        weights_dir: where models are looked for first, and downloaded to.
+        on_progress: called with (bytes there, bytes of the file) while a model is downloaded.
+        The others as for `Colorizer`.
+        Raises WeightsError if there is no such model, or it is damaged or cannot be fetched;
+        DeviceError as `Colorizer` does.
+        """
+        name = os.fspath(model)
+        folder = None if weights_dir is None else Path(weights_dir)
+        generator = load_generator(resolve(name, folder, on_progress=on_progress))
+        settings = settings or RenderSettings()
+        if settings.render_factor is None and name in MODELS:
+            settings = replace(settings, render_factor=MODELS[name].render_factor)
+        return cls(generator, settings, device=device, on_note=on_note)
+
+    def with_settings(self, settings: RenderSettings) -> Self:
+        """The same network on the same device under other settings.
+
+        The weights are shared; only where `settings` want another precision are they copied.
+        """
+        if choose_precision(settings.precision, self.device) != self.dtype:
+            generator = self._given or self.generator
+            return type(self)(generator, settings, device=self.device, on_note=self._on_note)
+        other = copy.copy(self)
+        other._set(settings)
+        return other
+
+    def _set(self, settings: RenderSettings) -> None:
+        """Take over `settings`, but for their precision."""
+        self.settings = settings
+        self.render_factor = settings.render_factor or self.generator.default_render_factor
+        self.batch_size = settings.batch_size or self._default_batch()
 
     @property
-    def paints(self) -> bool:
-        """DeOldify's networks paint square RGB pictures; `lite` makes chroma of any shape."""
-        return self.name != "lite"
+    def makes_rgb(self) -> bool:
+        """Whether the generator makes RGB pictures, see `rgb`, and not chroma alone."""
+        return isinstance(self.generator, RgbGenerator)
+
+    @property
+    def chroma_device(self) -> torch.device:
+        """Where chroma is filtered and enlarged: on the GPU where CUDA made it; else on the CPU,
+        since torch on MPS cannot be used from several threads.
+        """
+        return self.device if self.device.type == "cuda" else torch.device("cpu")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -63,58 +143,67 @@ class Colorizer:
 
     @property
     def render_size(self) -> int:
-        """Side, in pixels, of the square that the generator sees (of its area, for `lite`)."""
+        """Side, in pixels, of the square that has about the area of what the generator sees."""
         return 16 * self.render_factor
 
     def luma_size(self, width: float, height: float) -> tuple[int, int]:
-        """(width, height) of the gray picture to give for a picture of these proportions."""
-        if self.paints:
-            return self.render_size, self.render_size
-        stretch = math.sqrt(width / height)
-        sides = (self.render_size * stretch, self.render_size / stretch)
-        across, down = (max(1, round(side / STRIDE)) * STRIDE for side in sides)
-        return across, down
+        """(width, height) of the luma to give for a picture of these proportions."""
+        return self.generator.input_size(self.render_size, width, height)
 
     def chroma(self, luma: Tensor) -> Tensor:
         """Color a batch.
 
-        luma: (B, 1, h, w) uint8, full range, of `luma_size`
-        -> (B, 2, h', w') float32 on the colorizer's device, BT.601 chroma in [-0.5, 0.5], trimmed
-        as set.
-        Raises DeviceError where not even one frame fits into memory.
+        luma: (B, 1, h, w) uint8, full range, of `luma_size`, on any device
+        -> (B, 2, h', w') float32 on the colorizer's device: BT.601 chroma in [-0.5, 0.5], with the
+        settings' saturation and hue.
+        Raises DeviceError where not even one frame fits into memory, WeightsError where the
+        weights lead to no finite colors.
         """
-        if self.paints:
-            chroma = matrices.rgb_to_chroma(self._in_batches(self._paint, luma).float() / 255)
+        return self._in_batches(self._chroma, luma)
+
+    def rgb(self, luma: Tensor) -> Tensor:
+        """Color a batch with a generator that makes RGB; the pictures as DeOldify has them.
+
+        luma: as for `chroma` -> (B, 3, h, w) uint8 RGB on the CPU, truncated to whole numbers, of
+        the generator's own luma, without the settings' saturation and hue. Raises as `chroma` does.
+        """
+        return self._in_batches(lambda luma: self._rgb(luma).cpu(), luma)
+
+    def _chroma(self, luma: Tensor) -> Tensor:
+        if isinstance(self.generator, RgbGenerator):
+            chroma = matrices.rgb_to_chroma(self._rgb(luma).float() / 255)
         else:
-            chroma = self._in_batches(self._lite_chroma, luma)
+            assert isinstance(self.generator, ChromaGenerator)
+            chroma = self._finite(self.generator.chroma, luma)
         return matrices.trim(chroma, self.settings.saturation, self.settings.hue)
 
-    def paint(self, gray: Tensor) -> Tensor:
-        """Paint square pictures as DeOldify does: normalize, forward, denormalize, truncate.
+    def _rgb(self, luma: Tensor) -> Tensor:
+        assert isinstance(self.generator, RgbGenerator)
+        return (self._finite(self.generator.rgb, luma) * 255).to(torch.uint8)
 
-        gray: (B, 1, S, S) uint8, S = render_size -> (B, 3, S, S) uint8 RGB on the CPU.
-        """
-        return self._in_batches(self._paint, gray).cpu()
-
-    def _paint(self, gray: Tensor) -> Tensor:
-        mean = torch.tensor(MEAN, device=self.device)[:, None, None]
-        std = torch.tensor(STD, device=self.device)[:, None, None]
-        normal = ((gray.float() / 255).expand(-1, 3, -1, -1) - mean) / std
-        normal = normal.to(self.dtype, memory_format=torch.channels_last)
-        painted = self.generator(normal).float() * std + mean
-        return (painted.clamp(0, 1) * 255).to(torch.uint8)
-
-    def _lite_chroma(self, luma: Tensor) -> Tensor:
-        return self.generator((luma.float() / 255).to(self.dtype)).float()
+    def _finite(self, make: Callable[[Tensor], Tensor], luma: Tensor) -> Tensor:
+        """What the generator makes of (B, 1, h, w) uint8."""
+        made = make(luma.float() / 255)
+        # One comparison finds numbers out of range, infinity and NaN.
+        if not made.abs().amax() <= LARGEST_OUTPUT:
+            raise _NotFiniteError
+        return made
 
     @torch.inference_mode()
     def _in_batches(self, step: Callable[[Tensor], Tensor], frames: Tensor) -> Tensor:
-        """Run `step` over the frames; out of memory halves the batch and tries again."""
+        """Run `step` over the frames. Out of memory halves the batch, and numbers that are not
+        finite widen the precision, for good; then the batch is tried again.
+        """
         results = []
         done = 0
+        before = self.dtype
         while done < len(frames):
             batch = frames[done : done + self.batch_size]
-            result = self._try(step, batch)
+            try:
+                result = self._try(step, batch)
+            except _NotFiniteError:
+                self._widen()
+                continue
             if result is not None:
                 results.append(result)
                 done += len(batch)
@@ -122,7 +211,11 @@ class Colorizer:
                 self.batch_size = len(batch) // 2
             else:
                 raise DeviceError(self._too_large())
-        return torch.cat(results)
+        if self.dtype != before:
+            names = (precision_name(dtype) for dtype in (before, self.dtype))
+            self._on_note("{} gave numbers that are not finite; going on in {}".format(*names))
+        with enough_memory("colors were put together", "use a smaller --batch-size"):
+            return torch.cat(results)
 
     def _try(self, step: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor | None:
         """The step's result, or None, with all memory given back, if it ran out."""
@@ -134,29 +227,75 @@ class Colorizer:
         self._release_memory()
         return None
 
-    def _affordable_batch(self) -> int:
-        """A first guess that out-of-memory may still halve."""
+    def _widen(self) -> None:
+        """Take the next wider precision. Raises WeightsError where there is none."""
+        wider = wider_precision(self.dtype, self.device)
+        if wider is None:
+            raise WeightsError(
+                f"the weights of {self.name} give no finite colors, even in fp32: they are damaged "
+                "or wrongly scaled; fetch them again, or use another --model"
+            )
+        _ = self.fingerprint  # remembered: it stays that of the weights that the run began with
+        self.dtype = wider
+        self.generator = self._on_device(self._given or self.generator)
+        if wider == torch.float32:
+            self._given = None
+        if self.settings.batch_size is None:
+            self.batch_size = min(self.batch_size, self._default_batch())
+
+    def _on_device(self, generator: Generator) -> Generator:
+        """The generator in `dtype` on `device`: a copy that shares the tensors that are so already.
+
+        Raises DeviceError if they do not fit there.
+        """
+        converted: dict[int, object] = {}
+        try:
+            for tensor in (*generator.parameters(), *generator.buffers()):
+                dtype = self.dtype if tensor.is_floating_point() else tensor.dtype
+                layout = torch.channels_last if tensor.ndim == 4 else torch.preserve_format
+                data = tensor.detach().to(self.device, dtype, memory_format=layout)
+                is_parameter = isinstance(tensor, nn.Parameter)
+                converted[id(tensor)] = nn.Parameter(data, False) if is_parameter else data
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise DeviceError(
+                f"{self.name} does not fit into the memory of {self.device}; "
+                "use --model lite or --device cpu"
+            ) from error
+        return copy.deepcopy(generator, converted).eval()
+
+    def _default_batch(self) -> int:
+        """A first guess that running out of memory may still halve."""
         free = free_memory(self.device)
         if free is None:
-            return 4 if not self.paints else 1 if self.render_size > 320 else 2
-        frame = self.render_size**2 * LIVE_CHANNELS[self.name] * self.dtype.itemsize
-        return int(min(32, max(1, free * 0.7 / frame)))
+            return self.generator.cpu_batch(self.render_size)
+        frame = self.generator.memory_per_frame(self.render_size)
+        return int(min(LARGEST_BATCH, max(1, free * MEMORY_SHARE / frame)))
 
     def _too_large(self) -> str:
         """Try smaller render factors on an empty frame, to name one that really fits."""
         message = f"a single frame at render factor {self.render_factor} does not fit into memory"
-        for share in (0.8, 0.65, 0.5, 0.35, 0.25):
+        for share in SMALLER:
             factor = int(self.render_factor * share)
             if factor in RENDER_FACTORS and self._fits(factor):
                 return f"{message}; --render-factor {factor} does"
         return f"{message}, nor does a much smaller one; use --model lite or --device cpu"
 
     def _fits(self, factor: int) -> bool:
-        gray = torch.zeros(1, 1, 16 * factor, 16 * factor, dtype=torch.uint8)
-        return self._try(self._paint if self.paints else self._lite_chroma, gray) is not None
+        width, height = self.generator.input_size(16 * factor, 1, 1)
+        luma = torch.zeros(1, 1, height, width, dtype=torch.uint8)
+        try:
+            return self._try(self._chroma, luma) is not None
+        except _NotFiniteError:
+            return True
 
     def _release_memory(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         elif self.device.type == "mps":
             torch.mps.empty_cache()
+
+
+class _NotFiniteError(ArithmeticError):
+    """The generator's output holds NaN, infinity, or numbers that are no colors."""

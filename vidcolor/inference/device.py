@@ -1,5 +1,8 @@
 """Which device colors, and in which precision."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from vidcolor.errors import DeviceError
@@ -29,10 +32,33 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         return DTYPES[name]
     if device.type != "cpu":
         return torch.float16
-    has_bf16 = torch.backends.mkldnn.is_available() and (
-        torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if has_bf16(device) else torch.float32
+
+
+def wider_precision(dtype: torch.dtype, device: torch.device) -> torch.dtype | None:
+    """The next precision of a larger range that the device computes in; None after fp32.
+
+    bf16 has the range of fp32 in half of its memory.
+    """
+    if dtype == torch.float32:
+        return None
+    return torch.bfloat16 if dtype == torch.float16 and has_bf16(device) else torch.float32
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device itself computes in bf16, which torch emulates slowly elsewhere."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return (
+        device.type == "cpu"
+        and torch.backends.mkldnn.is_available()
+        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     )
-    return torch.bfloat16 if has_bf16 else torch.float32
+
+
+def precision_name(dtype: torch.dtype) -> str:
+    """The name that `--precision` has for a type."""
+    return next((name for name, known in DTYPES.items() if known == dtype), str(dtype))
 
 
 def free_memory(device: torch.device) -> int | None:
@@ -46,6 +72,20 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or (
         "out of memory" in words or "can't allocate memory" in words or "alloc_failed" in words
     )
+
+
+@contextmanager
+def enough_memory(doing: str, remedy: str) -> Iterator[None]:
+    """Turn running out of memory inside into a DeviceError.
+
+    doing: what memory ran out for, as in "colors were enlarged". remedy: what to do about it.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise DeviceError(f"memory ran out while {doing}; {remedy}") from error
 
 
 def describe(device: torch.device) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidcolor.models.layers import SelfAttention
+from vidcolor.models.network import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class CriticShape:
         return cls(width=tensors["stem.weight"].shape[0], blocks=blocks)
 
 
-class Critic(nn.Module):
+class Critic(Network):
     """Logits of "this is a real photo", one for each patch; positive means real.
 
     (B, 3, S, S) ImageNet-normalized RGB -> (B, (S/16 - 3)^2) for the default shape.
@@ -49,6 +51,18 @@ class Critic(nn.Module):
             channels *= 2
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
         self.head = nn.Conv2d(channels, 1, 4, bias=False)
+
+    @property
+    def name(self) -> str:
+        return "critic"
+
+    @classmethod
+    def matches(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bool:
+        return "stem.weight" in tensors and "head.weight" in tensors
+
+    @classmethod
+    def empty(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Self:
+        return cls(CriticShape.of(tensors))
 
     def forward(self, picture: Tensor) -> Tensor:
         x = self.dropout(_leaky(self.stem(picture)))

@@ -7,11 +7,17 @@ of all plausible colors, which is sepia.
 """
 
 import itertools
+import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from vidcolor.models.network import ChromaGenerator, read_shape
 
 STRIDE = 32
 """`Lite.logits` wants sides that are multiples of this; `Lite.forward` pads the others."""
@@ -93,10 +99,10 @@ class Up(nn.Module):
         return self.refine(self.fuse(torch.cat((x, skip), 1)))
 
 
-class Lite(nn.Module):
+class Lite(ChromaGenerator):
     """The built-in generator."""
 
-    name = "lite"
+    export_can_train = False  # its head is corrected for the training's class weights
 
     def __init__(self, shape: LiteShape = LiteShape()):
         super().__init__()
@@ -126,6 +132,40 @@ class Lite(nn.Module):
         """(bins, 2): the chroma that each bin stands for, in [-0.5, 0.5]."""
         self.sharpness = nn.Buffer(torch.ones(()))
         """1 / temperature of the annealed mean; above 1 colors become more vivid."""
+
+    @property
+    def name(self) -> str:
+        return "lite"
+
+    @property
+    def live_channels(self) -> int:
+        return 60
+
+    @property
+    def default_render_factor(self) -> int:
+        return 12
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"architecture": self.name, "shape": json.dumps(vars(self.shape))}
+
+    @classmethod
+    def matches(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bool:
+        return metadata.get("architecture") == "lite"
+
+    @classmethod
+    def empty(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Self:
+        return cls(read_shape(LiteShape, metadata["shape"]))
+
+    def input_size(self, render_size: int, width: float, height: float) -> tuple[int, int]:
+        """The picture's own proportions, the area of the square, sides multiples of STRIDE."""
+        stretch = math.sqrt(width / height)
+        sides = (render_size * stretch, render_size / stretch)
+        across, down = (max(1, round(side / STRIDE)) * STRIDE for side in sides)
+        return across, down
+
+    def chroma(self, luma: Tensor) -> Tensor:
+        return self(luma.to(self.dtype)).float()
 
     def logits(self, luma: Tensor) -> Tensor:
         """luma (B, 1, h, w) in [0, 1], sides multiples of 32 -> (B, bins, h/4, w/4)."""

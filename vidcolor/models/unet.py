@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from vidcolor.models.imagenet import denormalize, normalize
 from vidcolor.models.layers import ConvReluNorm, SelfAttention, ShuffleUp
+from vidcolor.models.network import RgbGenerator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ WIDE = UNetShape(
 """ResNet-101 with a wide decoder: the stable and the video model."""
 
 
-class UNet(nn.Module):
+class UNet(RgbGenerator):
     """Gray in, color out, both as ImageNet-normalized RGB.
 
     (B, 3, S, S) -> (B, 3, S, S) in (-3, 3); S is a multiple of 16 (other sides too, if multiples).
@@ -103,6 +105,34 @@ class UNet(nn.Module):
     def name(self) -> str:
         """The architecture's name: "deep" or "wide"."""
         return "deep" if self.shape.encoder == "basic" else "wide"
+
+    @property
+    def live_channels(self) -> int:
+        return 1600 if self.shape.encoder == "basic" else 1400
+
+    @property
+    def default_render_factor(self) -> int:
+        """That of the published model of this architecture which is best known."""
+        return 35 if self.shape.encoder == "basic" else 21
+
+    @classmethod
+    def matches(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bool:
+        return "encoder.conv1.weight" in tensors
+
+    @classmethod
+    def empty(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Self:
+        return cls(UNetShape.of(tensors))
+
+    def input_size(self, render_size: int, width: float, height: float) -> tuple[int, int]:
+        """Always the square, as in DeOldify."""
+        return render_size, render_size
+
+    def cpu_batch(self, render_size: int) -> int:
+        return 1 if render_size > 320 else 2
+
+    def rgb(self, luma: Tensor) -> Tensor:
+        normal = normalize(luma.expand(-1, 3, -1, -1))
+        return denormalize(self(normal.to(self.dtype, memory_format=torch.channels_last)).float())
 
     def forward(self, gray: Tensor) -> Tensor:
         *skips, x = self.encoder(gray)

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from vidcolor.chroma import matrices
 from vidcolor.models.critic import Critic, CriticShape
+from vidcolor.models.imagenet import denormalize, normalize
 from vidcolor.nogan import recipe as recipes
 from vidcolor.nogan.augment import Sample, augment, plain
 from vidcolor.nogan.distributed import DistributedContext
-from vidcolor.nogan.generator_trainer import GeneratorTrainer, denormalize, normalize
+from vidcolor.nogan.generator_trainer import GeneratorTrainer
 from vidcolor.nogan.losses import adversarial_loss
 from vidcolor.nogan.norms import normalize_critic
 from vidcolor.nogan.optimizer_loop import OptimizerLoop, progress

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidcolor.chroma import matrices
-from vidcolor.inference.colorizer import MEAN, STD
 from vidcolor.models.critic import Critic
+from vidcolor.models.imagenet import denormalize, normalize
 from vidcolor.models.lite import SCALE, Lite, LiteShape
 from vidcolor.models.unet import DEEP, WIDE, UNet, UNetShape
 from vidcolor.nogan import recipe
@@ -26,18 +25,6 @@ from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.losses import CriticFeatureLoss, FeatureLoss, classification_loss
 from vidcolor.nogan.norms import fold, normalize_generator
 from vidcolor.nogan.palette import Palette
-
-
-def normalize(rgb: Tensor) -> Tensor:
-    """RGB (B, 3, H, W) in [0, 1] -> ImageNet's, as critics and deep and wide know it."""
-    mean, std = (torch.tensor(values, device=rgb.device)[:, None, None] for values in (MEAN, STD))
-    return (rgb - mean) / std
-
-
-def denormalize(picture: Tensor) -> Tensor:
-    """The inverse of `normalize`, clamped to [0, 1]."""
-    mean, std = (torch.tensor(v, device=picture.device)[:, None, None] for v in (MEAN, STD))
-    return (picture * std + mean).clamp(0, 1)
 
 
 class GeneratorTrainer(ABC):
@@ -210,7 +197,7 @@ class LiteTrainer(GeneratorTrainer):
             finished.head.bias.sub_(self.settings.prior_correction * self.class_weights.cpu().log())
             finished.sharpness.fill_(1 / self.settings.temperature)
             finished.palette.mul_(self.settings.chroma_gain)
-        _save(finished, path, {"shape": json.dumps(vars(self.shape)), **metadata})
+        _save(finished, path, metadata)
 
 
 class UNetTrainer(GeneratorTrainer):
@@ -319,5 +306,5 @@ def _save(network: Lite | UNet, path: Path, metadata: dict[str, str]) -> None:
         for key, value in network.state_dict().items()
     }
     partial = path.with_suffix(".tmp")
-    save_file(tensors, partial, {"architecture": network.name, **metadata})
+    save_file(tensors, partial, {**network.metadata, **metadata})
     partial.replace(path)

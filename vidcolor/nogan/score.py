@@ -15,12 +15,13 @@ from vidcolor.chroma import matrices
 from vidcolor.metrics.colorfulness import colorfulness
 from vidcolor.metrics.frechet import frechet_distance
 from vidcolor.models.critic import Critic
+from vidcolor.models.imagenet import normalize
 from vidcolor.nogan.augment import Sample, plain
 from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import judge
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.draw import draw_curves, draw_grid
-from vidcolor.nogan.generator_trainer import GeneratorTrainer, normalize
+from vidcolor.nogan.generator_trainer import GeneratorTrainer
 from vidcolor.nogan.inflection import Score, best_of, cost
 from vidcolor.nogan.norms import fold
 from vidcolor.nogan.photos import Photos, center

@@ -176,7 +176,7 @@ def _read_start(path: Path) -> dict[str, Tensor]:
                 return state[name]
         raise RecipeError(f"{path} holds no generator; give a checkpoint of a run")
     network = load_generator(path)
-    if network.name == "lite":
+    if not network.export_can_train:
         raise RecipeError(f"{path} is finished; give a checkpoint of its run to --start")
     return network.state_dict()
 

@@ -96,11 +96,6 @@ ARTISTIC = Model(
 MODELS = {model.name: model for model in (LITE, VIDEO, STABLE, ARTISTIC)}
 
 
-def default_render_factor(architecture: str) -> int:
-    """For a file whose model is not known: that of the first model of its architecture."""
-    return next(m.render_factor for m in MODELS.values() if m.architecture == architecture)
-
-
 def lookup(name: str) -> Model:
     """The model of that name; WeightsError, with the known names, if there is none."""
     if name not in MODELS:

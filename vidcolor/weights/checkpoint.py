@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 import warnings
@@ -14,14 +13,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from vidcolor.errors import WeightsError
-from vidcolor.models.critic import Critic, CriticShape
-from vidcolor.models.lite import Lite, LiteShape
-from vidcolor.models.unet import UNet, UNetShape
+from vidcolor.models.critic import Critic
+from vidcolor.models.network import Generator, Network
+from vidcolor.models.registry import recognize
 from vidcolor.weights.check import is_html
 from vidcolor.weights.deoldify import fold_norms, rename
 
 
-def load_generator(path: Path) -> UNet | Lite:
+def load_generator(path: Path) -> Generator:
     """Build the generator that a checkpoint holds, ready for inference.
 
     path: a `.pth` file as DeOldify publishes or saves it (bare or {model, opt}, old or new format,
@@ -30,7 +29,7 @@ def load_generator(path: Path) -> UNet | Lite:
     Raises WeightsError if the file cannot be read or is no generator's.
     """
     network = _load(path)
-    if isinstance(network, Critic):
+    if not isinstance(network, Generator):
         raise WeightsError(f"{path} is a critic, which only judges; give a generator's checkpoint")
     return network
 
@@ -48,7 +47,7 @@ class _Checkpoint(NamedTuple):
     metadata: dict[str, str]
 
 
-def _load(path: Path) -> UNet | Lite | Critic:
+def _load(path: Path) -> Network:
     tensors, metadata = _read(path)
     try:
         fold_norms(tensors)
@@ -63,20 +62,9 @@ def _load(path: Path) -> UNet | Lite | Critic:
     return network.eval().requires_grad_(False)
 
 
-def _build(tensors: dict[str, Tensor], metadata: dict[str, str]) -> UNet | Lite | Critic:
+def _build(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Network:
     """The network that the tensors belong to, filled with them."""
-    with torch.device("meta"):  # no memory and no random numbers for weights that are replaced
-        if metadata.get("architecture") == "lite":
-            network = Lite(LiteShape(**json.loads(metadata["shape"])))
-        elif "encoder.conv1.weight" in tensors:
-            network = UNet(UNetShape.of(tensors))
-        elif "stem.weight" in tensors:
-            network = Critic(CriticShape.of(tensors))
-        else:
-            raise ValueError(
-                "its architecture is none that is known: deep (artistic), wide (stable, video), "
-                "lite, or the critic"
-            )
+    network = recognize(tensors, metadata)
     expected = network.state_dict()
     _refuse("lacks", expected.keys() - tensors.keys())
     _refuse("has the unknown", tensors.keys() - expected.keys())

@@ -1,0 +1,126 @@
+"""What every network offers, so that nobody has to ask for its name.
+
+A network is a `Network`: it is recognized by its tensors (`matches`), built for them (`empty`) and
+says what a file must hold to be recognized again (`metadata`). A network that colors is, besides,
+either a `ChromaGenerator` or an `RgbGenerator`; what reads pictures, chooses batches or exports
+asks the properties and methods of `Generator`. `vidcolor.models.registry` lists all networks.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+Shape = TypeVar("Shape")
+
+LARGEST_WIDTH = 8192
+"""More channels, or entries of a list, than any network has; a file that claims more is damaged."""
+
+
+class Network(nn.Module, ABC):
+    """A network that a checkpoint file can hold."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The name of the architecture, as messages and files have it."""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What a safetensors file says beside the tensors, so that `matches` and `empty` work."""
+        return {"architecture": self.name}
+
+    @classmethod
+    @abstractmethod
+    def matches(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bool:
+        """Whether a file with these tensors and this metadata holds a network of this class."""
+
+    @classmethod
+    @abstractmethod
+    def empty(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Self:
+        """A network of the dimensions that the file has, to be filled with its tensors.
+
+        Called under `torch.device("meta")`. Raises KeyError for a tensor or entry that the file
+        lacks, ValueError or TypeError for dimensions that no network of this class has.
+        """
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the weights."""
+        return next(self.parameters()).dtype
+
+
+class Generator(Network):
+    """A network that colors: luma in; chroma or RGB out, see the two subclasses."""
+
+    export_can_train: ClassVar[bool] = True
+    """Whether training can start from an exported network, not only from a run's checkpoint."""
+
+    @property
+    @abstractmethod
+    def live_channels(self) -> int:
+        """Feature maps of the input's size that are in memory at the peak of one forward pass."""
+
+    @property
+    @abstractmethod
+    def default_render_factor(self) -> int:
+        """Render factor for a file that is none of the published models."""
+
+    @abstractmethod
+    def input_size(self, render_size: int, width: float, height: float) -> tuple[int, int]:
+        """(width, height) of the luma to give for a picture of these proportions.
+
+        render_size: side of a square, in pixels, that has about the area of that luma.
+        """
+
+    def memory_per_frame(self, render_size: int) -> int:
+        """Bytes, roughly, that one frame needs on the device beside the weights."""
+        return render_size**2 * self.live_channels * self.dtype.itemsize
+
+    def cpu_batch(self, render_size: int) -> int:
+        """How many frames together are fastest on a CPU."""
+        del render_size
+        return 4
+
+
+class ChromaGenerator(Generator):
+    """A generator that makes chroma."""
+
+    @abstractmethod
+    def chroma(self, luma: Tensor) -> Tensor:
+        """luma (B, 1, h, w) float32 in [0, 1], of `input_size`, on the weights' device
+        -> (B, 2, h', w') float32 BT.601 chroma in [-0.5, 0.5]; h' and w' may be smaller.
+        """
+
+
+class RgbGenerator(Generator):
+    """A generator that makes whole pictures, of which only the chroma is used."""
+
+    @abstractmethod
+    def rgb(self, luma: Tensor) -> Tensor:
+        """luma (B, 1, h, w) float32 in [0, 1], of `input_size`, on the weights' device
+        -> (B, 3, h, w) float32 RGB in [0, 1].
+        """
+
+
+def read_shape(kind: type[Shape], text: str) -> Shape:
+    """A dataclass of dimensions from the JSON that a file's metadata has.
+
+    Raises ValueError or TypeError where a number or a list is larger than any network's.
+    """
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise TypeError("its shape is no table of dimensions")
+    for name, value in values.items():
+        numbers = value if isinstance(value, list) else [value]
+        too_large = [
+            n for n in numbers if isinstance(n, int | float) and not 0 <= n < LARGEST_WIDTH
+        ]
+        if too_large or len(numbers) > LARGEST_WIDTH:
+            raise ValueError(f"its dimension {name} is out of range")
+    return kind(**values)
