@@ -15,6 +15,7 @@ from speed import ffmpeg
 
 from vidcolor import Colorizer, RenderSettings, colorize_film
 from vidcolor.chroma.temporal.settings import SmoothSettings
+from vidcolor.settings import FilmSettings
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder
@@ -44,7 +45,9 @@ def run(source: Path, smooth: str, edges: str) -> float:
     )
     started = cpu_seconds()
     target = source.with_name("ours.mp4")
-    colorize_film(source, target, colorizer, smooth=SmoothSettings(strength=smooth), fresh=True)
+    colorize_film(
+        source, target, colorizer, FilmSettings(smooth=SmoothSettings(strength=smooth), fresh=True)
+    )
     return cpu_seconds() - started
 
 

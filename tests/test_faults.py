@@ -25,6 +25,7 @@ from vidcolor.inference.settings import RenderSettings
 from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.resume.store import PieceSettings
+from vidcolor.settings import FilmSettings
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder
@@ -152,7 +153,7 @@ class TestSource:
         target = tmp_path / "out.mkv"
         short = PieceSettings(seconds=2)
         encode = EncodeSettings(preset="ultrafast")
-        report = colorize_film(source, target, colorizer, encode, pieces=short)
+        report = colorize_film(source, target, colorizer, FilmSettings(encode=encode, pieces=short))
         found = [picture.time for picture in pictures(target)]
         assert found == pytest.approx(times(source), abs=0.001)
         assert len([line for line in report.warnings if "damaged around" in line]) == 1
@@ -434,7 +435,12 @@ class TestModel:
         generator = load_generator(carried_folder() / LITE.file)
         hungry(generator, monkeypatch, first, 2)
         colorizer = Colorizer(generator, RenderSettings(render_factor=4, batch_size=8))
-        colorize_film(film("mkv"), tmp_path / "out.mkv", colorizer, EncodeSettings(codec="ffv1"))
+        colorize_film(
+            film("mkv"),
+            tmp_path / "out.mkv",
+            colorizer,
+            FilmSettings(encode=EncodeSettings(codec="ffv1")),
+        )
         assert colorizer.batch_size == 2
         found = [picture.time for picture in pictures(tmp_path / "out.mkv")]
         assert found == pytest.approx(times(film("mkv")), abs=1e-3)

@@ -16,6 +16,7 @@ from vidcolor.film import colorize_film
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.settings import RenderSettings
 from vidcolor.media.containers import EncodeSettings
+from vidcolor.settings import FilmSettings
 from vidcolor.still import colorize_image
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
@@ -29,7 +30,11 @@ def test_luma_frames_and_timestamps_are_the_sources_own(make_clip, colorizer, tm
     source, target = make_clip(name), tmp_path / "film.mov"
     seen = []
     report = colorize_film(
-        source, target, colorizer, FFV1, on_frame=lambda done, total: seen.append(done)
+        source,
+        target,
+        colorizer,
+        FilmSettings(encode=FFV1),
+        on_frame=lambda done, total: seen.append(done),
     )
     before, after = pictures(source), pictures(target)
     assert [picture.time for picture in after] == [picture.time for picture in before]
@@ -50,7 +55,7 @@ def test_the_film_is_in_color(clip, colorizer, tmp_path):
 def test_saturation_zero_gives_neutral_chroma(clip, tmp_path):
     generator = load_generator(carried_folder() / LITE.file)
     gray = Colorizer(generator, RenderSettings(render_factor=4, saturation=0.0), device="cpu")
-    colorize_film(clip, tmp_path / "film.mov", gray, FFV1)
+    colorize_film(clip, tmp_path / "film.mov", gray, FilmSettings(encode=FFV1))
     for picture in pictures(tmp_path / "film.mov"):
         assert all(np.all(plane == 128) for plane in picture.planes[1:])
 
@@ -61,8 +66,8 @@ def test_the_result_does_not_depend_on_the_batch_size(clip, colorizer, tmp_path)
         RenderSettings(render_factor=4, batch_size=1),
         device="cpu",
     )
-    colorize_film(clip, tmp_path / "five.mov", colorizer, FFV1)
-    colorize_film(clip, tmp_path / "one.mov", single, FFV1)
+    colorize_film(clip, tmp_path / "five.mov", colorizer, FilmSettings(encode=FFV1))
+    colorize_film(clip, tmp_path / "one.mov", single, FilmSettings(encode=FFV1))
     five, one = pictures(tmp_path / "five.mov"), pictures(tmp_path / "one.mov")
     for old, new in zip(five, one, strict=True):
         for plane, other in zip(old.planes, new.planes, strict=True):
@@ -89,7 +94,12 @@ def test_a_film_has_the_colors_of_a_still(tmp_path, make_clip, painting):
         *("-i", tmp_path / "still.png", "-vf", "scale=out_color_matrix=bt601:out_range=tv"),
         *("-pix_fmt", "yuv444p", "-c:v", "ffv1", film),
     )
-    colorize_film(film, colored, colorizer, EncodeSettings(codec="ffv1", pix_fmt="yuv444p"))
+    colorize_film(
+        film,
+        colored,
+        colorizer,
+        FilmSettings(encode=EncodeSettings(codec="ffv1", pix_fmt="yuv444p")),
+    )
     luma, blue, red = (plane.astype(np.uint8) for plane in pictures(colored)[0].planes)
     rgb = to_rgb(luma, blue, red)
     assert np.abs(still - frame.astype(int)).mean() > 2, "the still has no colors to compare"
@@ -123,8 +133,7 @@ def test_a_stretch(make_clip, colorizer, tmp_path):
         make_clip("long.mp4"),
         tmp_path / "film.mkv",
         colorizer,
-        start=2.0,
-        end=4.0,
+        FilmSettings(start=2.0, end=4.0),
         on_frame=lambda done, total: totals.append(total),
     )
     assert report.frames == len(pictures(tmp_path / "film.mkv")) == 20
@@ -133,7 +142,7 @@ def test_a_stretch(make_clip, colorizer, tmp_path):
 
 def test_a_stretch_beyond_the_end(clip, colorizer, tmp_path):
     with pytest.raises(MediaError, match="no frame"):
-        colorize_film(clip, tmp_path / "film.mp4", colorizer, start=100.0)
+        colorize_film(clip, tmp_path / "film.mp4", colorizer, FilmSettings(start=100.0))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -16,6 +16,7 @@ from vidcolor.media.probe import Film, probe
 from vidcolor.media.read import LumaFrame, read_luma
 from vidcolor.media.write import write_piece
 from vidcolor.models.lite import Lite, LiteShape
+from vidcolor.settings import FilmSettings
 
 SHAPES = {
     "cfr.mp4": (32, 24),
@@ -118,7 +119,9 @@ def test_colors_of_a_film_end_at_outlines(clip, tmp_path):
     for edges in EDGES:
         settings = RenderSettings(render_factor=4, edges=edges)
         target = tmp_path / f"{edges}.mkv"
-        colorize_film(clip, target, Warmer(Lite(shape), settings, device="cpu"), FFV1)
+        colorize_film(
+            clip, target, Warmer(Lite(shape), settings, device="cpu"), FilmSettings(encode=FFV1)
+        )
         errors = []
         for picture in pictures(target):
             luma, _, red = (plane.astype(np.float32) for plane in picture.planes)

@@ -27,6 +27,7 @@ from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.publish import WORK_PREFIX
 from vidcolor.media.read import LumaFrame
 from vidcolor.resume.store import ABANDONED, PieceSettings, in_pieces, kept, sweep
+from vidcolor.settings import FilmSettings
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder
@@ -96,7 +97,7 @@ def decoded(path: Path, streams: str = "0", *filters: str) -> list[str]:
 
 def color(source: Path, target: Path) -> None:
     """The work of a process that will be killed."""
-    colorize_film(source, target, make_colorizer(), FAST, pieces=SHORT)
+    colorize_film(source, target, make_colorizer(), FilmSettings(encode=FAST, pieces=SHORT))
 
 
 def wait_for(condition, seconds: float = 60.0) -> None:
@@ -124,7 +125,13 @@ def stop_after(frames: int):
 def interrupted(source: Path, target: Path, colorizer: Colorizer) -> int:
     """Stop a run in its fourth piece; returns how many frames are kept."""
     with pytest.raises(Enough):
-        colorize_film(source, target, colorizer, FAST, pieces=SHORT, on_frame=stop_after(110))
+        colorize_film(
+            source,
+            target,
+            colorizer,
+            FilmSettings(encode=FAST, pieces=SHORT),
+            on_frame=stop_after(110),
+        )
     manifest = kept(target)
     assert manifest is not None
     return manifest.frames
@@ -133,7 +140,7 @@ def interrupted(source: Path, target: Path, colorizer: Colorizer) -> int:
 @pytest.mark.slow
 def test_a_film_that_was_killed_equals_one_that_was_not(vfr_film, colorizer, tmp_path):
     whole, target = tmp_path / "whole.mp4", tmp_path / "killed.mp4"
-    colorize_film(vfr_film, whole, colorizer, FAST, pieces=SHORT)
+    colorize_film(vfr_film, whole, colorizer, FilmSettings(encode=FAST, pieces=SHORT))
     chance = random.Random(7)
     for _ in range(3):
         before = finished_pieces(target)
@@ -145,7 +152,9 @@ def test_a_film_that_was_killed_equals_one_that_was_not(vfr_film, colorizer, tmp
         run.join()
         assert not target.exists()
     notes = []
-    report = colorize_film(vfr_film, target, colorizer, FAST, pieces=SHORT, on_note=notes.append)
+    report = colorize_film(
+        vfr_film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT), on_note=notes.append
+    )
     assert report.kept >= 3 * 32
     assert notes == [f"going on after {report.kept} frames of an earlier run"]
     assert decoded(target) == decoded(whole)
@@ -155,14 +164,14 @@ def test_a_film_that_was_killed_equals_one_that_was_not(vfr_film, colorizer, tmp
 @pytest.mark.slow
 def test_a_run_that_was_killed_while_it_joined_the_pieces(film, colorizer, tmp_path):
     whole, target = tmp_path / "whole.mp4", tmp_path / "killed.mp4"
-    colorize_film(film, whole, colorizer, FAST, pieces=SHORT)
+    colorize_film(film, whole, colorizer, FilmSettings(encode=FAST, pieces=SHORT))
     run = server.Process(target=color, args=(film, target))
     run.start()
     wait_for(lambda: (manifest := kept(target)) and manifest.complete)
     run.kill()
     run.join()
     assert not target.exists()
-    report = colorize_film(film, target, colorizer, FAST, pieces=SHORT)
+    report = colorize_film(film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT))
     assert report.kept == report.frames == 240
     assert decoded(target) == decoded(whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == [film.name, target.name, whole.name]
@@ -179,10 +188,16 @@ def test_a_film_in_pieces_equals_one_in_one_piece(name, colorizer, tmp_path):
     )
     lossless = EncodeSettings(codec="ffv1")
     one, several = tmp_path / "one.mov", tmp_path / "several.mov"
-    colorize_film(source, one, colorizer, lossless)
+    colorize_film(source, one, colorizer, FilmSettings(encode=lossless))
     with pytest.raises(Enough):
-        colorize_film(source, several, colorizer, lossless, pieces=FOUR, on_frame=stop_after(165))
-    report = colorize_film(source, several, colorizer, lossless, pieces=FOUR)
+        colorize_film(
+            source,
+            several,
+            colorizer,
+            FilmSettings(encode=lossless, pieces=FOUR),
+            on_frame=stop_after(165),
+        )
+    report = colorize_film(source, several, colorizer, FilmSettings(encode=lossless, pieces=FOUR))
     assert report.kept == (120 if name == "film.h264" else 160)  # the rest is one piece there
     # Batches differ, and with them the last bit of the chroma; luma and times do not.
     assert luma_of(several) == luma_of(one)
@@ -220,7 +235,9 @@ def test_a_changed_source_starts_over_and_says_so(film, colorizer, tmp_path):
     interrupted(film, target, colorizer)
     os.utime(film, (1, 1))
     notes = []
-    report = colorize_film(film, target, colorizer, FAST, pieces=SHORT, on_note=notes.append)
+    report = colorize_film(
+        film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT), on_note=notes.append
+    )
     assert notes == ["starting over: the source has changed"]
     assert report.kept == 0
 
@@ -229,7 +246,9 @@ def test_other_settings_start_over_and_are_named(film, colorizer, tmp_path):
     target, notes = tmp_path / "out.mp4", []
     interrupted(film, target, colorizer)
     other = EncodeSettings(preset="ultrafast", crf=30)
-    report = colorize_film(film, target, colorizer, other, pieces=SHORT, on_note=notes.append)
+    report = colorize_film(
+        film, target, colorizer, FilmSettings(encode=other, pieces=SHORT), on_note=notes.append
+    )
     assert notes == ["starting over: crf has changed"]
     assert report.kept == 0
 
@@ -238,7 +257,11 @@ def test_fresh_forgets(film, colorizer, tmp_path):
     target, notes = tmp_path / "out.mp4", []
     interrupted(film, target, colorizer)
     report = colorize_film(
-        film, target, colorizer, FAST, pieces=SHORT, fresh=True, on_note=notes.append
+        film,
+        target,
+        colorizer,
+        FilmSettings(encode=FAST, pieces=SHORT, fresh=True),
+        on_note=notes.append,
     )
     assert (report.kept, notes) == (0, [])
 
@@ -259,11 +282,13 @@ def emptied(path: Path) -> None:
 @pytest.mark.slow
 def test_a_piece_that_was_damaged_is_made_again(film, colorizer, tmp_path, name, damage):
     whole, target, notes = tmp_path / "whole.mp4", tmp_path / "out.mp4", []
-    colorize_film(film, whole, colorizer, FAST, pieces=SHORT)
+    colorize_film(film, whole, colorizer, FilmSettings(encode=FAST, pieces=SHORT))
     frames = interrupted(film, target, colorizer)
     (piece,) = tmp_path.glob(f"{WORK_PREFIX}*/{name}")
     damage(piece)
-    report = colorize_film(film, target, colorizer, FAST, pieces=SHORT, on_note=notes.append)
+    report = colorize_film(
+        film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT), on_note=notes.append
+    )
     assert "1 of 3 finished pieces" in notes[0]
     assert 0 < report.kept < frames
     assert decoded(target) == decoded(whole)
@@ -276,12 +301,14 @@ def test_a_second_run_on_the_same_output_says_so(film, colorizer, tmp_path):
     try:
         wait_for(lambda: list(tmp_path.glob(f"{WORK_PREFIX}*/manifest.json")))
         with pytest.raises(MediaError, match="made by another run") as caught:
-            colorize_film(film, target, colorizer, FAST, pieces=SHORT)
+            colorize_film(film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT))
         assert "\n" not in str(caught.value)
     finally:
         run.kill()
         run.join()
-    colorize_film(film, target, colorizer, FAST, pieces=SHORT)  # a dead run's lock is free
+    colorize_film(
+        film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT)
+    )  # a dead run's lock is free
 
 
 def test_status_says_what_is_done_stopped_and_left(film, colorizer, tmp_path):
@@ -310,10 +337,17 @@ def test_a_trial_leaves_the_pieces_of_the_film_alone_and_none_of_its_own(film, c
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(Enough):
         colorize_film(
-            film, target, colorizer, FAST, pieces=SHORT, start=1, on_frame=stop_after(100)
+            film,
+            target,
+            colorizer,
+            FilmSettings(encode=FAST, pieces=SHORT, start=1),
+            on_frame=stop_after(100),
         )
     assert sorted(tmp_path.rglob("*")) == before
-    assert colorize_film(film, target, colorizer, FAST, pieces=SHORT).kept == frames
+    assert (
+        colorize_film(film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT)).kept
+        == frames
+    )
 
 
 def test_a_log_holds_what_a_bug_report_needs(film, tmp_path):

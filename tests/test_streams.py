@@ -23,6 +23,7 @@ from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.containers import EncodeSettings, default_suffix
 from vidcolor.media.probe import probe
 from vidcolor.media.read import read_luma
+from vidcolor.settings import FilmSettings
 
 RATES = ("24000/1001", "25", "30000/1001", "60", "variable")
 
@@ -138,7 +139,7 @@ def test_fields_that_cannot_be_kept_are_named_with_what_can(colorizer, tmp_path)
     offered = re.search(r"--codec (\S+) --pix-fmt (\S+) can", warning)
     assert offered
     settings = EncodeSettings(codec=offered[1], pix_fmt=offered[2])
-    assert colorize_film(source, target, colorizer, settings).warnings == ()
+    assert colorize_film(source, target, colorizer, FilmSettings(encode=settings)).warnings == ()
     assert look(target).fields == look(source).fields == {"B"}
 
 
@@ -200,7 +201,7 @@ def test_captions_in_the_picture_are_left_out_with_the_way_to_save_them(
 @pytest.mark.parametrize("name", ["top_first.mpg", "bottom_first.mov"])
 def test_deinterlaced_on_request(make_picture, colorizer, tmp_path, name, suffix):
     source, target = make_picture(name), tmp_path / f"result{suffix}"
-    report = colorize_film(source, target, colorizer, deinterlace=True)
+    report = colorize_film(source, target, colorizer, FilmSettings(deinterlace=True))
     assert report.warnings == ()
     assert look(target) == look(source)._replace(fields=frozenset("P"))
     times = [float(picture.time) for picture in pictures(source)]
@@ -221,7 +222,7 @@ def test_read_and_written_alike(make_picture, colorizer, tmp_path, name):
     source, target, expected = make_picture(name), tmp_path / "film.mkv", tmp_path / "bwdif.mkv"
     filters = "bwdif=mode=send_frame:deint=interlaced"
     run_ffmpeg("-i", source, "-vf", filters, "-fps_mode", "passthrough", "-c:v", "ffv1", expected)
-    colorize_film(source, target, colorizer, FFV1, deinterlace=True)
+    colorize_film(source, target, colorizer, FilmSettings(encode=FFV1, deinterlace=True))
     with read_luma(probe(source, deinterlace=True), (64, 48)) as frames:
         seen = [frame.pixels for frame in frames]
     wanted = [picture.planes[0] for picture in pictures(expected)]

@@ -1,6 +1,7 @@
 """One film, path to path: probe, decode, color, encode piece by piece, join, publish."""
 
 import errno
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,11 +14,9 @@ from typing import Any
 
 from vidcolor import __version__
 from vidcolor.chroma.temporal.filter import FilterState
-from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.errors import MediaError
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.media.binary import find_ffmpeg
-from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.join import join
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.process import EndedEarly
@@ -29,6 +28,7 @@ from vidcolor.pipeline import EncodedFrame, Work, encoded_frames
 from vidcolor.resume.manifest import Manifest, identity, plain
 from vidcolor.resume.reading import read_on, since_start
 from vidcolor.resume.store import TAIL, PieceSettings, PieceStore, in_pieces, open_pieces
+from vidcolor.settings import FilmSettings
 
 
 @dataclass(frozen=True)
@@ -45,45 +45,38 @@ class Report:
 
 
 def colorize_film(
-    source: Path,
-    target: Path,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
     colorizer: Colorizer,
-    encode: EncodeSettings | None = None,
+    settings: FilmSettings | None = None,
     *,
-    start: float | None = None,
-    end: float | None = None,
-    deinterlace: bool = False,
-    smooth: SmoothSettings | None = None,
-    pieces: PieceSettings | None = None,
-    fresh: bool = False,
     on_frame: Callable[[int, int | None], None] = lambda done, total: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> Report:
     """Color a film and publish it under `target`, which is replaced if it exists.
 
-    start, end: seconds from the film's beginning; only this stretch is colored and kept.
-    deinterlace: make one picture of the two fields of interlaced frames.
-    smooth: how much the colors are steadied over time.
-    pieces: how the film is divided; whatever stops the run, the pieces that were finished stay in
-    a hidden folder beside `target`, and the same call goes on after them.
-    fresh: forget what an earlier run has finished.
+    settings: how it is read, filtered, encoded and resumed; the defaults where there are none.
     on_frame(done, total) is called after every frame; total is an estimate, or None.
     on_note(line) is told when the run goes on after an earlier one, or why it starts over.
-    The film appears under its name only when it is complete. A stretch leaves nothing else behind.
+    The film appears under its name only when it is complete. Whatever stops the run, what it has
+    finished stays in a hidden folder beside `target`, and the same call goes on after it; with a
+    start or an end, nothing is kept.
     Raises MediaError (with the remedy) and DeviceError.
     """
     started = time.monotonic()
-    film = probe(source, deinterlace=deinterlace)
-    encode = check_target(film, target, encode or EncodeSettings())
+    source, target = Path(source), Path(target)
+    settings = settings or FilmSettings()
+    start, end, pieces = settings.start, settings.end, settings.pieces
+    film = probe(source, deinterlace=settings.deinterlace)
+    encode = check_target(film, target, settings.encode)
     work = Work(
         film=film,
         colorizer=colorizer,
         encode=encode,
-        smooth=smooth or SmoothSettings(),
+        smooth=settings.smooth,
         start=start,
         end=end,
     )
-    pieces = pieces or PieceSettings()
     total = expected_frames(film, start, end)
     manifest = Manifest(
         source=identity(source),
@@ -92,7 +85,7 @@ def colorize_film(
         total=total,
     )
     warnings: list[str] = []
-    with _watched(target), _open_store(work, target, manifest, fresh, on_note) as store:
+    with _watched(target), _open_store(work, target, manifest, settings.fresh, on_note) as store:
         kept = store.manifest.frames
         if kept:
             on_note(f"going on after {kept} frames of an earlier run")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from vidcolor.cli.options import (
 from vidcolor.cli.progress import Reporter
 from vidcolor.errors import MediaError
 from vidcolor.inference.settings import RENDER_FACTORS, RenderSettings
+from vidcolor.settings import FilmSettings
 
 if TYPE_CHECKING:
     from vidcolor.evaluate.coloring import Way
@@ -199,13 +200,14 @@ def ways_to_color(colorizer: "Colorizer", label: str, strength: str) -> "dict[st
     from vidcolor.evaluate.coloring import LOSSLESS
     from vidcolor.film import colorize_film
 
-    return {
-        label if smooth == "off" else f"{label}, smooth {smooth}": partial(
-            colorize_film,
-            colorizer=colorizer,
-            encode=LOSSLESS,
-            smooth=SmoothSettings(strength=smooth),
+    def way(smooth: str) -> "Way":
+        settings = FilmSettings(encode=LOSSLESS, smooth=SmoothSettings(strength=smooth))
+        return lambda source, target, *, end, on_frame: colorize_film(
+            source, target, colorizer, replace(settings, end=end), on_frame=on_frame
         )
+
+    return {
+        label if smooth == "off" else f"{label}, smooth {smooth}": way(smooth)
         for smooth in dict.fromkeys(("off", strength))
     }
 

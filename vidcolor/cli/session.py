@@ -20,6 +20,7 @@ from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.probe import probe
 from vidcolor.resume.done_log import DoneLog
 from vidcolor.resume.store import PieceSettings, is_running, kept, piece_folder
+from vidcolor.settings import FilmSettings
 from vidcolor.weights.catalog import VIDEO
 
 if TYPE_CHECKING:
@@ -54,11 +55,14 @@ class Session:
                 )
             }
         )
-        self.encode = EncodeSettings(
-            **{name: options[name] for name in ("codec", "crf", "preset", "pix_fmt", "compare")}
+        self.settings = FilmSettings(
+            encode=EncodeSettings(
+                **{name: options[name] for name in ("codec", "crf", "preset", "pix_fmt", "compare")}
+            ),
+            smooth=SmoothSettings(strength=options["smooth"]),
+            pieces=PieceSettings(seconds=options["piece_seconds"]),
+            **{name: options[name] for name in ("start", "end", "deinterlace", "fresh")},
         )
-        self.smooth = SmoothSettings(strength=options["smooth"])
-        self.pieces = PieceSettings(seconds=options["piece_seconds"])
         self.console = Console(stderr=True)
         self.job: Job | None = None
         self.several = False
@@ -124,18 +128,12 @@ class Session:
                 colorize_image(job.source, job.target, self.colorizer(job.kind))
                 return Outcome(job, "done", 1, seconds=time.monotonic() - started)
             if self.options["verbose"]:
-                self.reporter.say(describe_film(job, self.encode))
+                self.reporter.say(describe_film(job, self.settings.encode))
             report = colorize_film(
                 job.source,
                 job.target,
                 self.colorizer(job.kind),
-                self.encode,
-                start=self.options["start"],
-                end=self.options["end"],
-                deinterlace=self.options["deinterlace"],
-                smooth=self.smooth,
-                pieces=self.pieces,
-                fresh=self.options["fresh"],
+                self.settings,
                 on_frame=progress.on_frame,
                 on_note=lambda note: self.reporter.say(f"{job.target}: {note}"),
             )

@@ -23,7 +23,9 @@ OnFrame = Callable[[int, int | None], None]
 
 
 class Way(Protocol):
-    """One way to color a film: `vidcolor.film.colorize_film` with its settings chosen."""
+    """One way to color a film: `vidcolor.film.colorize_film` with its settings chosen, up to `end`
+    seconds.
+    """
 
     def __call__(
         self, source: Path, target: Path, *, end: float | None, on_frame: OnFrame

@@ -1,0 +1,34 @@
+"""All that a film's coloring is told beside its paths and its colorizer. Knows no torch."""
+
+from dataclasses import dataclass, field
+
+from vidcolor.chroma.temporal.settings import SmoothSettings
+from vidcolor.errors import VidcolorError
+from vidcolor.media.containers import EncodeSettings
+from vidcolor.resume.store import PieceSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilmSettings:
+    """How `colorize_film` reads, filters, encodes and resumes."""
+
+    encode: EncodeSettings = field(default_factory=EncodeSettings)
+    """Codec, quality, pixel format, comparison."""
+    smooth: SmoothSettings = field(default_factory=SmoothSettings)
+    """How much colors are filtered over time."""
+    pieces: PieceSettings = field(default_factory=PieceSettings)
+    """How the film is divided; finished pieces outlast a run that is stopped."""
+    start: float | None = None
+    """Seconds from the film's beginning; only frames from here on are colored and kept."""
+    end: float | None = None
+    """Seconds from the film's beginning; only frames before it are colored and kept."""
+    deinterlace: bool = False
+    """Make one picture of the two fields of interlaced frames."""
+    fresh: bool = False
+    """Forget what an earlier run has finished."""
+
+    def __post_init__(self) -> None:
+        if self.end is not None and self.end <= (self.start or 0):
+            raise VidcolorError(
+                f"the end ({self.end:g} s) is not after the start ({self.start or 0:g} s)"
+            )
