@@ -12,8 +12,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from vidcolor.chroma.temporal.backend import Backend
 from vidcolor.chroma.temporal.gpu import Gpu
@@ -175,6 +177,21 @@ def colorizer():
     """The built-in model at its smallest."""
     generator = load_generator(carried_folder() / LITE.file)
     return Colorizer(generator, RenderSettings(render_factor=4, batch_size=5), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def photo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten colorful photos of 96x72 to train with, a gray one, a small one and a broken one."""
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    for number in range(10):
+        pixels = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((96, 72)).save(folder / f"{number}.png")
+    Image.open(folder / "0.png").resize((8, 6)).save(folder / "small.webp", lossless=True)
+    Image.linear_gradient("L").resize((96, 72)).save(folder / "gray.jpg")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
+    (folder / "notes.txt").write_text("not looked at")
+    return folder
 
 
 @pytest.fixture(params=["opencv", "gpu"])

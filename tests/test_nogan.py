@@ -38,21 +38,6 @@ CPU = DistributedContext(device=torch.device("cpu"), dtype=torch.float32)
 
 
 @pytest.fixture(scope="module")
-def photo_folder(tmp_path_factory):
-    """Ten colorful photos of 96x72, a gray one, a small one and a broken one."""
-    folder = tmp_path_factory.mktemp("photos")
-    random = np.random.default_rng(0)
-    for number in range(10):
-        pixels = random.integers(0, 256, (6, 8, 3), dtype=np.uint8)
-        Image.fromarray(pixels).resize((96, 72)).save(folder / f"{number}.png")
-    Image.open(folder / "0.png").resize((8, 6)).save(folder / "small.webp", lossless=True)
-    Image.linear_gradient("L").resize((96, 72)).save(folder / "gray.jpg")
-    (folder / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
-    (folder / "notes.txt").write_text("not looked at")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def photos(photo_folder):
     return load_photos([photo_folder], smallest=32)
 

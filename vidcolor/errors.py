@@ -19,3 +19,7 @@ class DeviceError(VidcolorError):
 
 class RecipeError(VidcolorError):
     """A training recipe, or the photos that it is given, cannot be used."""
+
+
+class TrainingError(VidcolorError):
+    """A training cannot go on: a loss is not finite, or its folder cannot be read or written."""

@@ -24,7 +24,7 @@ from vidcolor.nogan.photos import Batches, Photos, center, load_photos
 from vidcolor.nogan.pretrain import OnStep, steps_of
 from vidcolor.nogan.recipe import Recipe, Stage
 from vidcolor.nogan.run import Run
-from vidcolor.nogan.seeding import numpy_random, torch_random
+from vidcolor.nogan.seeding import StepKey, numpy_random, torch_random
 
 SIDES = ("generated", "real")
 
@@ -109,7 +109,8 @@ def train_critic(
                 opinions.append(judge(critic, _rgb(sample), context))
             return critic_loss(*opinions)
 
-        loss = optimizer.step(loss_of, (recipe.seed, phase, step), progress(stage, step, steps))
+        key = StepKey(recipe.seed, phase, step)
+        loss = optimizer.step(loss_of, key, progress(stage, step, steps))
         run.log(phase, step + 1, loss=loss)
         on_step(step + 1, steps, {"critic": loss}, stage.batch)
         if (step + 1) % recipe.checkpoint_every == 0:

@@ -17,24 +17,26 @@ Curve = list[tuple[float, float]]
 
 def draw_grid(path: Path, columns: list[NDArray]) -> None:
     """Columns of (N, H, W, 3) float pictures in [0, 1], side by side."""
-    grid = np.concatenate([np.concatenate(list(column), 0) for column in columns], 1)
+    grid = np.nan_to_num(np.concatenate([np.concatenate(list(c), 0) for c in columns], 1))
     _save(path, Image.fromarray((255 * grid).round().astype(np.uint8)))
 
 
 def draw_curves(path: Path, curves: dict[str, Curve], *, mark: float | None = None) -> None:
-    """One panel per curve, one below the other; a red line stands at the step `mark`."""
+    """One panel per curve, one below the other, with a red line at the step `mark`.
+
+    Values that are not finite are left out.
+    """
     width, height = PANEL
     image = Image.new("RGB", (width, height * len(curves)), "white")
     pen = ImageDraw.Draw(image)
     for number, (name, curve) in enumerate(curves.items()):
         top = number * height
-        values = np.array([value for _, value in curve])
-        low, high = float(values.min()), float(values.max())
+        points = np.array(curve, dtype=float)
+        last = max(points[-1, 0], 1)
+        points = points[np.isfinite(points[:, 1])]
+        low, high = points[:, 1].min(initial=np.inf), points[:, 1].max(initial=-np.inf)
         pen.rectangle((MARGIN, top + MARGIN, width - MARGIN, top + height - MARGIN), outline=GRAY)
         pen.text((MARGIN, top + 6), f"{name}: {low:.4g} to {high:.4g}", fill="black")
-        last = max(curve[-1][0], 1)
-
-        points = np.array(curve, dtype=float)
         points[:, 0] = MARGIN + points[:, 0] / last * (width - 2 * MARGIN)
         share = (points[:, 1] - low) / ((high - low) or 1)
         points[:, 1] = top + height - MARGIN - share * (height - 2 * MARGIN)

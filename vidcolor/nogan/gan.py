@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vidcolor.errors import TrainingError
 from vidcolor.models.critic import Critic
 from vidcolor.nogan.augment import Sample, augment
 from vidcolor.nogan.critic_phase import critic_loss, judge
@@ -21,7 +22,7 @@ from vidcolor.nogan.pretrain import OnStep, batches_of, steps_of
 from vidcolor.nogan.recipe import Recipe
 from vidcolor.nogan.run import Run
 from vidcolor.nogan.score import Scorer
-from vidcolor.nogan.seeding import torch_random
+from vidcolor.nogan.seeding import StepKey, torch_random
 
 
 def gan(
@@ -99,14 +100,14 @@ def gan(
                 opinion, real=True
             ) + stage.content * trainer.loss(answer, sample)
 
-        place, now = (recipe.seed, phase, step), progress(stage, step, steps)
+        key, now = StepKey(recipe.seed, phase, step), progress(stage, step, steps)
         if critics:
-            loss = critic_optimizer.step(judging_loss, place, now)
+            loss = critic_optimizer.step(judging_loss, key, now)
             turn = "generator" if loss < stage.threshold else "critic"
             losses = {"critic": loss}
         else:
-            losses = {"generator": generator_optimizer.step(painting_loss, place, now)}
-            trainer.update_ema(moves)
+            losses = {"generator": generator_optimizer.step(painting_loss, key, now)}
+            trainer.update_ema()
             turn, moves = "critic", moves + 1
         run.log(phase, step + 1, **losses)
         on_step(step + 1, steps, losses, stage.batch)
@@ -117,6 +118,11 @@ def gan(
             run.save(phase, parts, step=step + 1, turn=turn, moves=moves, scores=scores, best=best)
     batches.close()
     critic.requires_grad_(True)
+    if not best:
+        raise TrainingError(
+            f"the generator that {phase} begins with gives colors that are not finite; train it "
+            "again, or give another one to --start"
+        )
     trainer.load_state_dict(best["generator"])
     critic.load_state_dict(best["critic"])
     scorer.show(trainer, run.folder / "samples" / f"{phase}-chosen.png")

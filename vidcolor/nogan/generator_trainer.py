@@ -27,6 +27,11 @@ from vidcolor.nogan.norms import fold, normalize_generator
 from vidcolor.nogan.palette import Palette
 
 
+LONG = 10_000_000
+"""Updates of an average whose count is not known: that of a run of version 0.1, or of a published
+generator. It has left the random weights behind that it began with."""
+
+
 class GeneratorTrainer(ABC):
     """A generator that learns, `network`, and its running mean, `average`, that is shown."""
 
@@ -37,6 +42,8 @@ class GeneratorTrainer(ABC):
         self, settings: recipe.Generator, content: recipe.Content, context: DistributedContext
     ):
         self.settings, self.content, self.context = settings, content, context
+        self.updates = 0
+        """Updates of the average, in all phases together."""
 
     def set_network(self, network: Lite | UNet) -> None:
         """Move a new network to its device and start the average."""
@@ -78,11 +85,16 @@ class GeneratorTrainer(ABC):
         )
 
     @torch.no_grad()
-    def update_ema(self, step: int) -> None:
-        """Move the averaged weights a little towards the present ones."""
+    def update_ema(self) -> None:
+        """Move the averaged weights towards the present ones, less so the more updates there were.
+
+        The count goes on over phases: an average that began anew in the GAN phase would follow its
+        first few steps, and scores of them would be compared with scores of a long average.
+        """
         if self.ema is self.network:
             return
-        decay = min(self.settings.ema, (1 + step) / (10 + step))
+        decay = min(self.settings.ema, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
         ours, now = self.ema.state_dict(), self.network.state_dict()
         for name, kept in ours.items():
             if kept.dtype.is_floating_point and not name.endswith(("._u", "._v")):
@@ -107,13 +119,14 @@ class GeneratorTrainer(ABC):
     def state_dict(self) -> dict[str, Any]:
         state = {"network": self.network.state_dict()}
         if self.ema is not self.network:
-            state["average"] = self.ema.state_dict()
+            state |= {"average": self.ema.state_dict(), "updates": self.updates}
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         if self.ema is not self.network:
             self.ema.load_state_dict(state.get("average", state["network"]))
+            self.updates = state.get("updates", LONG)
 
     def load_weights(self, state: dict[str, Tensor]) -> None:
         """Take the weights of another training."""

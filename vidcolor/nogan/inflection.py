@@ -15,6 +15,8 @@ more than in the originals? The least cost wins. The curve has turned when so ma
 as `patience` says are worse than the best.
 """
 
+import math
+
 Score = dict[str, float]
 
 TRUTH = 15
@@ -36,12 +38,18 @@ def cost(score: Score, first: Score) -> float:
     )
 
 
-def best_of(scores: list[Score]) -> int:
-    """The place of the score with the least cost, the earliest if several have it."""
+def best_of(scores: list[Score]) -> int | None:
+    """The index of the score with the least cost, the earliest if several have it.
+
+    A cost that is not finite is never the least; None if there is no other, as where the first
+    score, which all are compared with, is not finite.
+    """
     costs = [cost(score, scores[0]) for score in scores]
-    return costs.index(min(costs))
+    finite = [(value, index) for index, value in enumerate(costs) if math.isfinite(value)]
+    return min(finite)[1] if finite else None
 
 
 def has_turned(scores: list[Score], patience: int) -> bool:
-    """Whether nothing has got better for `patience` scores."""
-    return len(scores) - 1 - best_of(scores) >= patience
+    """Whether no score was better than the best one `patience` scores ago, or none can be."""
+    best = best_of(scores)
+    return best is None or len(scores) - 1 - best >= patience

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vidcolor.errors import TrainingError
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.recipe import Stage
-from vidcolor.nogan.seeding import seed_of
+from vidcolor.nogan.seeding import StepKey, seed_of
 
 
 class OptimizerLoop:
@@ -40,13 +41,15 @@ class OptimizerLoop:
     def step(
         self,
         loss_of: Callable[[int, int], Tensor],
-        place: tuple[int | str, ...],
+        key: StepKey,
         progress: Progress,
     ) -> float:
-        """Descend once along the mean gradient of all parts of a batch; returns the mean loss.
+        """Update the parameters with the mean gradient of a batch's parts; returns the mean loss.
 
         loss_of(part, parts) gives the loss of one part. Every process of the training takes
-        `accumulate` parts. `place` seeds what is random in the networks.
+        `accumulate` parts. `key` seeds what is random in the networks.
+        Raises TrainingError, with the parameters as they were, if the loss is not finite or, where
+        no loss scaler skips such steps, a gradient is not.
         """
         context, accumulate = self.context, self.stage.accumulate
         parts = context.world * accumulate
@@ -59,17 +62,24 @@ class OptimizerLoop:
         total = torch.zeros((), device=context.device)
         for number in range(accumulate):
             part = context.rank * accumulate + number
-            torch.manual_seed(seed_of(*place, part))
+            torch.manual_seed(seed_of(*key, part))
             loss = loss_of(part, parts) / accumulate
             self.scaler.scale(loss).backward()
             total += loss.detach()
-        context.average([total, *(p.grad for p in self.parameters if p.grad is not None)])
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        context.average([total, *gradients])
+        loss = total.item()
+        if not math.isfinite(loss):
+            raise _not_finite(f"the loss is {loss}", key)
+        norms = torch.stack([gradient.norm() for gradient in gradients])
+        if not self.scaler.is_enabled() and not norms.isfinite().all():
+            raise _not_finite("a gradient is not finite", key)
         if self.stage.clip:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.parameters, self.stage.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return total.item()
+        return loss
 
     def state_dict(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer.state_dict(), "scaler": self.scaler.state_dict()}
@@ -77,6 +87,13 @@ class OptimizerLoop:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
+
+
+def _not_finite(what: str, key: StepKey) -> TrainingError:
+    return TrainingError(
+        f"{what} at step {key.step + 1} of {key.phase}, and nothing was changed; go on from the "
+        "last checkpoint with --resume --precision fp32, or start a run with lower rates"
+    )
 
 
 Progress = tuple[float, float]

@@ -12,7 +12,7 @@ from vidcolor.nogan.optimizer_loop import OptimizerLoop, progress
 from vidcolor.nogan.photos import Batches, Photos
 from vidcolor.nogan.recipe import Recipe, Stage
 from vidcolor.nogan.run import Run
-from vidcolor.nogan.seeding import torch_random
+from vidcolor.nogan.seeding import StepKey, torch_random
 
 OnStep = Callable[[int, int, dict[str, float], int], None]
 """Called with (steps done, steps in all, losses, photos in this step)."""
@@ -61,9 +61,9 @@ def pretrain(
             sample = augment(batches.share(step, part, parts).to(device), recipe.augment, random)
             return trainer.loss(trainer.generate(sample.seen), sample)
 
-        place = (recipe.seed, phase, step)
-        loss = optimizer.step(loss_of, place, progress(stage, step, steps))
-        trainer.update_ema(step)
+        key = StepKey(recipe.seed, phase, step)
+        loss = optimizer.step(loss_of, key, progress(stage, step, steps))
+        trainer.update_ema()
         run.log(phase, step + 1, loss=loss)
         on_step(step + 1, steps, {"loss": loss}, stage.batch)
         if (step + 1) % recipe.checkpoint_every == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from dataclasses import dataclass
@@ -95,7 +96,7 @@ class Run:
             if not isinstance(value, str):
                 self._events.add_scalar(f"{phase}/{name}", value, step)
         with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"phase": phase, "step": step} | values) + "\n")
+            file.write(json.dumps({"phase": phase, "step": step} | _json(values)) + "\n")
 
     def _forget(self, phase: str, step: int) -> None:
         """Drop what the log says about steps that are taken again."""
@@ -146,6 +147,14 @@ def read_state(path: Path) -> dict[str, Any]:
 
 def _renamed(state: dict[str, Any]) -> dict[str, Any]:
     return {RENAMED.get(name, name): value for name, value in state.items()}
+
+
+def _json(values: dict[str, float | str]) -> dict[str, float | str | None]:
+    """Values that JSON can hold: null for numbers that are not finite."""
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
 
 
 def _is_after(line: str, phase: str, step: int) -> bool:

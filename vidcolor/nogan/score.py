@@ -104,7 +104,9 @@ class Scorer:
         for name in names:
             if name in scores[0]:
                 curves[name] = [(s["step"], s[name]) for s in scores]
-        draw_curves(folder / f"{phase}.png", curves, mark=scores[best_of(scores)]["step"])
+        best = best_of(scores)
+        mark = None if best is None else scores[best]["step"]
+        draw_curves(folder / f"{phase}.png", curves, mark=mark)
 
     def show(self, trainer: GeneratorTrainer, path: Path) -> None:
         """A grid of gray | ours | original."""
@@ -136,7 +138,12 @@ class Scorer:
 
 
 def frechet(ours: NDArray, photos: NDArray) -> float:
-    """Distance of the normal distributions that fit two sets of features (N, C)."""
+    """Distance of the normal distributions that fit two sets of features (N, C), N at least 2.
+
+    NaN where a feature is not finite.
+    """
+    if not (np.isfinite(ours).all() and np.isfinite(photos).all()):
+        return float("nan")
     return frechet_distance(ours.mean(0), np.cov(ours.T), photos.mean(0), np.cov(photos.T))
 
 

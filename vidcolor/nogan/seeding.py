@@ -1,20 +1,30 @@
-"""Randomness that is a function of its place in the training, so that nothing has to be saved."""
+"""Random numbers as a function of seed, phase and step, so that no generator state is saved."""
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 
-def seed_of(*place: int | str) -> int:
-    """A 63-bit seed for a place in the training, such as (seed, phase, step)."""
-    digest = hashlib.blake2b(repr(place).encode(), digest_size=8).digest()
+class StepKey(NamedTuple):
+    """Identifies a step of a training."""
+
+    seed: int
+    """The recipe's."""
+    phase: str
+    step: int
+
+
+def seed_of(*key: int | str) -> int:
+    """A 63-bit seed for a key such as (seed, phase, step)."""
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
-def numpy_random(*place: int | str) -> np.random.Generator:
-    return np.random.default_rng(seed_of(*place))
+def numpy_random(*key: int | str) -> np.random.Generator:
+    return np.random.default_rng(seed_of(*key))
 
 
-def torch_random(device: torch.device, *place: int | str) -> torch.Generator:
-    return torch.Generator(device).manual_seed(seed_of(*place))
+def torch_random(device: torch.device, *key: int | str) -> torch.Generator:
+    return torch.Generator(device).manual_seed(seed_of(*key))
