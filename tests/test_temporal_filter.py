@@ -275,3 +275,14 @@ def test_few_frames_are_held(backend: Backend):
 def test_settings_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         NORMAL.strength = "off"  # type: ignore[misc]
+
+
+def test_a_static_shot_does_not_pulse(steadied: Steadied):
+    """A lawn whose color wanders by 12 code values within four seconds while its luma is still."""
+    wander = 0.027 * np.sin(np.arange(100) * 2 * np.pi / 100)
+    frames = [
+        with_chroma(frame, frame.chroma + np.float32(offset))
+        for frame, offset in zip(still(100), wander, strict=True)
+    ]
+    before, after = (planes(each).mean((1, 2, 3)) for each in (frames, steadied(frames)))
+    assert np.ptp(after) < 0.6 * np.ptp(before)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vidcolor.chroma import matrices
+from vidcolor.chroma.bars import neutral_bars
 from vidcolor.chroma.temporal.backend import backend_for
 from vidcolor.chroma.temporal.filter import FilterState, SmallFrame, TemporalFilter
 from vidcolor.chroma.temporal.settings import SmoothSettings
@@ -123,7 +124,7 @@ def color_batches(
     with closing(batches):
         for piece, batch in batches:
             luma = torch.from_numpy(np.stack([frame.pixels for frame in batch])[:, None])
-            chroma = work.colorizer.chroma(luma).to(work.device)
+            chroma = neutral_bars(work.colorizer.chroma(luma).to(work.device), luma)
             yield [ColoredFrame(piece, *pair) for pair in zip(batch, chroma, strict=True)]
 
 

@@ -32,7 +32,7 @@ UNEXPLAINED = 0.25
 
 DISAGREEMENT = 0.08
 """Distance in chroma at which an odd frame counts for half."""
-CONTRADICTION = 0.15
+CONTRADICTION = 0.1
 """Distance in chroma at which the past counts for half against what follows."""
 
 LARGEST_GAIN = 1.2

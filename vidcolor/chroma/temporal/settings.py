@@ -28,4 +28,4 @@ class SmoothSettings:
     @property
     def history(self) -> int:
         """How many frames the past counts for, at most, against the one that is new."""
-        return {"off": 0, "normal": 10, "strong": 50}[self.strength]
+        return {"off": 0, "normal": 100, "strong": 400}[self.strength]
