@@ -2,8 +2,8 @@
 
 import numpy as np
 import torch
-
 from conftest import run_ffmpeg
+
 from vidcolor.chroma.bars import find_bars, neutral_bars
 from vidcolor.film import colorize_film
 from vidcolor.media.probe import probe

@@ -253,7 +253,7 @@ def test_how_many_are_seen_together_does_not_matter(steadied: Steadied, monkeypa
     frames = flickering(moving_square(10)) + flickering(still(3, 7))
     results = []
     for together in (1, 2, 5, 13):
-        monkeypatch.setattr(temporal_filter, "TOGETHER", together)
+        monkeypatch.setattr(temporal_filter, "BATCH", together)
         results.append(planes(steadied(frames)))
     for result in results[1:]:
         assert np.array_equal(result, results[0])
@@ -269,7 +269,7 @@ def test_few_frames_are_held(backend: Backend):
             yield frame._replace(chroma=torch.from_numpy(frame.chroma))
 
     for number, _ in enumerate(TemporalFilter(NORMAL, None, backend).run(frames()), 1):
-        assert read <= number + NORMAL.lookahead + temporal_filter.TOGETHER
+        assert read <= number + NORMAL.lookahead + temporal_filter.BATCH
 
 
 def test_settings_cannot_be_changed():

@@ -1,4 +1,4 @@
-"""What steadying needs of the machine that it runs on, beside plain arithmetic."""
+"""The operations of the temporal filter that OpenCV and torch do differently."""
 
 from typing import Any, Protocol
 

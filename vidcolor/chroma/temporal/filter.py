@@ -1,4 +1,4 @@
-"""A stream of colored frames in, the same frames with steady colors out."""
+"""The temporal filter: colored frames in, the same frames without flicker out."""
 
 import math
 from collections import deque
@@ -16,29 +16,29 @@ from vidcolor.chroma.temporal.motion import Link, Motion, Tracker, squares
 from vidcolor.chroma.temporal.opencv import OpenCV
 from vidcolor.chroma.temporal.settings import SmoothSettings
 
-LARGEST_GRID = 512 * 512
-"""Pixels of the grid on which motion is sought and colors are carried. A grid that is smaller than
-chroma lets the flicker of details pass."""
+MAX_GRID_PIXELS = 512 * 512
+"""Most pixels of the grid on which motion is estimated and chroma is accumulated. A grid smaller
+than chroma lets flicker of fine detail pass."""
 
-TOGETHER = 8
-"""Frames whose motion is found at once: enough to keep a GPU busy, few enough for its state."""
+BATCH = 8
+"""Frames per optical flow call: enough to keep a GPU busy, few enough for its memory."""
 
 CUT_SCORE = 10.0
 """ffmpeg's own threshold for a scene cut."""
-EXPLAINED = 0.6
-"""Share of a frame that motion must explain to overrule a cut that the score reports."""
-UNEXPLAINED = 0.25
-"""Share below which a new shot begins, whatever the score."""
+EXPLAINED_DESPITE_SCORE = 0.6
+"""Mean confidence from which the motion overrules a cut that the score reports."""
+MIN_EXPLAINED = 0.25
+"""Mean confidence below which a new shot begins, whatever the score."""
 
-DISAGREEMENT = 0.08
-"""Distance in chroma at which an odd frame counts for half."""
-CONTRADICTION = 0.1
-"""Distance in chroma at which the past counts for half against what follows."""
+OUTLIER_DISTANCE = 0.08
+"""Distance in chroma to both neighbors at which a frame's weight is halved."""
+CONTRADICTION_DISTANCE = 0.1
+"""Distance in chroma between past and following frames at which the past's weight is halved."""
 
-LARGEST_GAIN = 1.2
-"""Bound on the saturation that is given back for what averaging takes away."""
-GIVEN_BACK = 0.6
-"""Share of it that is given back, as a power: the rest was flicker, which is no color."""
+MAX_GAIN = 1.2
+"""Upper bound of the gain that restores saturation lost by averaging."""
+RESTORED = 0.6
+"""Exponent of the gain, below 1, since part of the lost saturation was flicker."""
 
 
 class SmallFrame(NamedTuple):
@@ -86,7 +86,7 @@ class FilteredFrame(NamedTuple):
     """To go on after this frame; None where smoothing is off."""
 
 
-class _Seen(NamedTuple):
+class _WindowFrame(NamedTuple):
     """A frame in the look-ahead window; all but its own chroma is on the grid."""
 
     pts: int
@@ -105,13 +105,14 @@ class _Seen(NamedTuple):
 
 
 class TemporalFilter:
-    """Averages each frame's chroma with its shot's past and the frames that follow.
+    """Averages each frame's chroma with the past and the following frames of its shot.
 
-    Past and following frames are carried along the motion of luma and count as far as it can be
-    trusted. The result depends on the frames alone, not on how they are handed over, and a run that
-    goes on from `state` gives what an uninterrupted one gives; on a CPU bit for bit.
+    Frames are warped along the optical flow of luma and weighted by its confidence. The result
+    depends on the frames alone, not on how they are batched, and a run that resumes from `state`
+    gives what an uninterrupted one gives; on a CPU bit for bit.
 
-    backend: of the device where chroma is and is to be; a CPU's if there is none.
+    state: after the frame before the first one; None at the beginning of a film.
+    backend: of the device that chroma is on; OpenCV on a CPU by default.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class TemporalFilter:
         self._state = state and FilterState(*map(self._backend.planes, map(torch.as_tensor, state)))
 
     def run(self, frames: Iterable[SmallFrame]) -> Iterator[FilteredFrame]:
-        """Yield one filtered frame per frame, delayed by up to `settings.lookahead` plus TOGETHER.
+        """Yield one filtered frame per frame, delayed by up to `settings.lookahead` plus BATCH.
 
         All frames are of one size.
         """
@@ -134,18 +135,18 @@ class TemporalFilter:
             yield from (FilteredFrame(frame.pts, frame.chroma, None) for frame in frames)
             return
         frames = iter(frames)
-        window: deque[_Seen] = deque()
-        while some := list(islice(frames, TOGETHER)):
-            for seen in self._seen(some, window[-1] if window else self._state):
-                self._look(window, seen)
+        window: deque[_WindowFrame] = deque()
+        while some := list(islice(frames, BATCH)):
+            for frame in self._on_grid(some, window[-1] if window else self._state):
+                self._append(window, frame)
                 if len(window) > self.settings.lookahead:
-                    yield self._settle(window)
+                    yield self._filter_oldest(window)
         while window:
-            yield self._settle(window)
+            yield self._filter_oldest(window)
 
-    def _seen(
-        self, frames: Sequence[SmallFrame], before: _Seen | FilterState | None
-    ) -> Iterator[_Seen]:
+    def _on_grid(
+        self, frames: Sequence[SmallFrame], before: _WindowFrame | FilterState | None
+    ) -> Iterator[_WindowFrame]:
         """Frames on the grid, each linked with the one before where no cut is between."""
         backend = self._backend
         luma = backend.planes(torch.from_numpy(np.stack([frame.luma for frame in frames])[:, None]))
@@ -161,7 +162,7 @@ class TemporalFilter:
         sums = backend.cat([chroma, weight], 1)
         for i, (frame, link) in enumerate(zip(frames, links, strict=True)):
             one = slice(i, i + 1)
-            yield _Seen(
+            yield _WindowFrame(
                 pts=frame.pts,
                 own=own[one],
                 luma=luma[one],
@@ -171,90 +172,91 @@ class TemporalFilter:
                 sums=sums[one],
             )
 
-    def _look(self, window: deque[_Seen], seen: _Seen) -> None:
-        """Put a frame into the window, and weigh it and the one before by what the other says."""
+    def _append(self, window: deque[_WindowFrame], frame: _WindowFrame) -> None:
+        """Append a frame, and weight it and its predecessor by how well they agree."""
         before = window[-1] if window else self._state
-        if seen.link is None or before is None:
-            window.append(seen)
+        if frame.link is None or before is None:
+            window.append(frame)
             return
         if window:
             last = window[-1]
-            following = self._agreement(last.chroma, seen.chroma, seen.link.backward)
+            following = self._agreement(last.chroma, frame.chroma, frame.link.backward)
             # The first of a shot has only this neighbor; any other may agree with either.
             weight = following if last.link is None else last.weight.clip(min=following)
             window[-1] = self._weighted(last, weight)
-        weight = self._agreement(seen.chroma, before.chroma, seen.link.forward)
-        window.append(self._weighted(seen, weight))
+        weight = self._agreement(frame.chroma, before.chroma, frame.link.forward)
+        window.append(self._weighted(frame, weight))
 
-    def _weighted(self, seen: _Seen, weight: Planes) -> _Seen:
-        sums = self._backend.cat([seen.chroma * weight, weight], 1)
-        return seen._replace(weight=weight, sums=sums)
+    def _weighted(self, frame: _WindowFrame, weight: Planes) -> _WindowFrame:
+        sums = self._backend.cat([frame.chroma * weight, weight], 1)
+        return frame._replace(weight=weight, sums=sums)
 
     def _agreement(self, chroma: Planes, neighbor: Planes, motion: Motion) -> Planes:
-        """(1, 1, h, w) in [0, 1]: 1 where the neighbor has the same color, or cannot tell."""
+        """(1, 1, h, w) in [0, 1]: 1 where the neighbor has the same chroma or no confidence."""
         apart = squares(chroma - self._tracker.carry(neighbor, motion))
-        agreement = 1 / (1 + apart / DISAGREEMENT**2)
+        agreement = 1 / (1 + apart / OUTLIER_DISTANCE**2)
         return 1 - motion.confidence * (1 - agreement)
 
-    def _settle(self, window: deque[_Seen]) -> FilteredFrame:
-        """Take the oldest frame out of the window, with its final colors."""
-        seen = window.popleft()
-        future = self._following(window, seen)
-        past, gains = seen.sums, 0
-        if seen.link is not None and self._state is not None:
-            old = self._carry(self._state.past, seen.link.forward)
-            past = past + old * self._standing(old, future + seen.sums, future[:, 2:])
+    def _filter_oldest(self, window: deque[_WindowFrame]) -> FilteredFrame:
+        """Remove the oldest frame from the window and return it with its filtered chroma."""
+        frame = window.popleft()
+        future = self._future_sums(window, frame)
+        past, gains = frame.sums, 0
+        if frame.link is not None and self._state is not None:
+            old = self._carry(self._state.past, frame.link.forward)
+            past = past + old * self._past_weight(old, future + frame.sums, future[:, 2:])
             gains = self._state.gains
             gains = gains * (self.settings.history / gains[:, 1:]).clip(max=1)
 
-        steady = _mean(past + future)
-        height, width = seen.own.shape[2:]
-        chroma = seen.own + self._backend.resize(steady - seen.chroma, (width, height))
-        gain = _gain(seen.own, chroma)
+        mean = _mean(past + future)
+        height, width = frame.own.shape[2:]
+        chroma = frame.own + self._backend.resize(mean - frame.chroma, (width, height))
+        gain = _gain(frame.own, chroma)
         gains = gains + self._backend.cat([gain, gain * 0 + 1], 1)
-        self._state = FilterState(seen.luma, seen.chroma, past, gains)
+        self._state = FilterState(frame.luma, frame.chroma, past, gains)
         chroma = (chroma * (gains[:, :1] / gains[:, 1:])).clip(-0.5, 0.5)
-        return FilteredFrame(seen.pts, self._backend.tensor(chroma)[0], self._state)
+        return FilteredFrame(frame.pts, self._backend.tensor(chroma)[0], self._state)
 
-    def _following(self, window: Iterable[_Seen], first: _Seen) -> Planes:
-        """(1, 3, h, w): the sums of the shot's next frames, carried to the frame before them."""
+    def _future_sums(self, window: Iterable[_WindowFrame], first: _WindowFrame) -> Planes:
+        """(1, 3, h, w): weighted sums of the shot's following frames, warped to the first."""
         shot = []
-        for seen in window:
-            if seen.link is None:
+        for frame in window:
+            if frame.link is None:
                 break
-            shot.append(seen)
+            shot.append(frame)
         sums = first.sums * 0
-        for seen in reversed(shot):
-            sums = self._carry(sums + seen.sums, seen.link.backward)
+        for frame in reversed(shot):
+            sums = self._carry(sums + frame.sums, frame.link.backward)
         return sums
 
     def _carry(self, sums: Planes, motion: Motion) -> Planes:
         return self._tracker.carry(sums, motion) * motion.confidence
 
-    def _standing(self, past: Planes, future: Planes, seen: Planes) -> Planes:
-        """(1, 1, h, w) in [0, 1]: how much of the past may count, being old or contradicted.
+    def _past_weight(self, past: Planes, future: Planes, observed: Planes) -> Planes:
+        """(1, 1, h, w) in [0, 1]: weight of the past, limited by `history` and lowered where the
+        following frames contradict it.
 
-        One frame contradicts nothing; the more of the following that can be seen, the more.
+        observed: (1, 1, h, w), total weight of the following frames; few of them contradict little.
         """
-        aged = (self.settings.history / past[:, 2:].clip(min=1e-6)).clip(max=1)
+        limited = (self.settings.history / past[:, 2:].clip(min=1e-6)).clip(max=1)
         apart = squares(_mean(past) - _mean(future))
-        sure = (seen / self.settings.lookahead).clip(max=1)
-        return aged / (1 + sure * (apart / CONTRADICTION**2) ** 2)
+        sure = (observed / self.settings.lookahead).clip(max=1)
+        return limited / (1 + sure * (apart / CONTRADICTION_DISTANCE**2) ** 2)
 
 
 def _is_cut(link: Link, score: float) -> bool:
-    return link.explained < (EXPLAINED if score >= CUT_SCORE else UNEXPLAINED)
+    return link.explained < (EXPLAINED_DESPITE_SCORE if score >= CUT_SCORE else MIN_EXPLAINED)
 
 
 def _mean(sums: Planes) -> Planes:
-    """(1, 3, h, w) -> (1, 2, h, w): Cb and Cr; gray where nothing was seen."""
+    """(1, 3, h, w) -> (1, 2, h, w): Cb and Cr; gray where the weight is 0."""
     return sums[:, :2] / sums[:, 2:].clip(min=1e-6)
 
 
 def _gain(before: Planes, after: Planes) -> Planes:
-    """(1, 1, 1, 1): what chroma has to grow by to be nearly as colorful as it was."""
-    lost = (_colorfulness(before) / _colorfulness(after).clip(min=1e-6)).clip(1, LARGEST_GAIN)
-    return lost**GIVEN_BACK
+    """(1, 1, 1, 1): the gain that restores most of the saturation lost by averaging."""
+    lost = (_colorfulness(before) / _colorfulness(after).clip(min=1e-6)).clip(1, MAX_GAIN)
+    return lost**RESTORED
 
 
 def _colorfulness(chroma: Planes) -> Planes:
@@ -270,5 +272,5 @@ def _colorfulness(chroma: Planes) -> Planes:
 
 def _grid(height: int, width: int) -> tuple[int, int]:
     """(width, height) of the grid for luma of this size."""
-    scale = min(1, math.sqrt(LARGEST_GRID / (width * height)))
+    scale = min(1, math.sqrt(MAX_GRID_PIXELS / (width * height)))
     return max(16, round(width * scale)), max(16, round(height * scale))

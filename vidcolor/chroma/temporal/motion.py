@@ -5,19 +5,19 @@ from typing import NamedTuple
 from vidcolor.chroma.temporal.backend import Backend, Planes
 
 LUMA_STEP = 10.0
-"""Change of luma, in levels of 255, at which confidence is halved where there is no grain."""
+"""Change of luma, in levels of 255, that halves the confidence where there is no grain."""
 
-CALM = 0.2
-"""Share of the picture, its calmest places, that shows grain and no texture."""
+GRAIN_QUANTILE = 0.2
+"""Quantile of local variance taken as grain level."""
 
 
 class Motion(NamedTuple):
-    """What carries the planes of n frames to where their neighbors show the same things."""
+    """Optical flow that warps the planes of n frames to their neighbors, and its confidence."""
 
     places: Planes
     """(n, 2, h, w): x and y, in the frame that is carried, of what each pixel shows."""
     confidence: Planes
-    """(n, 1, h, w) in [0, 1]: how sure it is that both frames show the same thing there."""
+    """(n, 1, h, w) in [0, 1]: whether both frames show the same thing there."""
 
 
 class Link(NamedTuple):
@@ -85,9 +85,11 @@ class Tracker:
         return Motion(places, inside / (1 + doubt * doubt))
 
     def _grain(self, luma: Planes) -> Planes:
-        """(n, 1, 1, 1): variance of the grain: that of fine detail, where there is least of it."""
+        """(n, 1, 1, 1): variance of the grain, a low quantile of the local variance of detail."""
         fine = luma - self._backend.blur(self._backend.blur(luma, 5), 5)
-        return self._backend.quantile(self._backend.blur(fine * fine, 15)[..., ::8, ::8], CALM)
+        return self._backend.quantile(
+            self._backend.blur(fine * fine, 15)[..., ::8, ::8], GRAIN_QUANTILE
+        )
 
 
 def squares(pairs: Planes) -> Planes:

@@ -1,4 +1,4 @@
-"""How much a film's colors are steadied. Knows no OpenCV."""
+"""Settings of the temporal filter. Imports neither torch nor OpenCV."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ STRENGTHS = ("off", "normal", "strong")
 
 @dataclass(frozen=True, kw_only=True)
 class SmoothSettings:
-    """One value, made once, passed down whole."""
+    """How strongly chroma is averaged over time."""
 
     strength: str = "normal"
-    """One of STRENGTHS; off passes every frame's chroma on as it came."""
+    """One of STRENGTHS; `off` returns every frame's chroma unchanged."""
 
     def __post_init__(self) -> None:
         if self.strength not in STRENGTHS:
@@ -22,10 +22,10 @@ class SmoothSettings:
 
     @property
     def lookahead(self) -> int:
-        """How many of the following frames have a say in a frame's color."""
+        """Following frames that each frame is averaged with."""
         return {"off": 0, "normal": 4, "strong": 8}[self.strength]
 
     @property
     def history(self) -> int:
-        """How many frames the past counts for, at most, against the one that is new."""
+        """Largest weight of the past, in frames, against the new frame's weight of 1."""
         return {"off": 0, "normal": 100, "strong": 400}[self.strength]

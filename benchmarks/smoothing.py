@@ -1,4 +1,4 @@
-"""What steadying costs beside the generator: `python benchmarks/steady.py [N] [cpu|cuda]`.
+"""What steadying costs beside the generator: `python benchmarks/smoothing.py [N] [cpu|cuda]`.
 
 On a CPU its time on one thread, on a GPU the time that passes.
 """
