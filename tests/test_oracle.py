@@ -5,7 +5,8 @@
 
 import importlib.util
 import json
-from collections.abc import Iterator
+import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -69,15 +70,21 @@ def close(what: str, got: np.ndarray, want: np.ndarray, limit: float, share: flo
     assert (error > 0).mean() <= share
 
 
-@pytest.fixture(scope="module", params=["deep", pytest.param("wide", marks=pytest.mark.slow)])
-def generator(request, tmp_path_factory) -> Iterator[UNet]:
-    path = tmp_path_factory.mktemp("oracle") / "generator.pth"
-    write_checkpoint(request.param, path, legacy=request.param == "deep")
-    network = load_generator(path)
-    path.unlink()
+@pytest.fixture(params=["deep", pytest.param("wide", marks=pytest.mark.slow)])
+def generator(request) -> UNet:
+    return made_up(request.param)
+
+
+@lru_cache(maxsize=1)  # a fixture of the module would be made anew where tests run in parallel
+def made_up(name: str) -> UNet:
+    """The network of that name with the oracle's weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "generator.pth"
+        write_checkpoint(name, path, legacy=name == "deep")
+        network = load_generator(path)
     assert isinstance(network, UNet)
-    assert network.name == request.param
-    yield network
+    assert network.name == name
+    return network
 
 
 @pytest.fixture
