@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vidcolor.errors import WeightsError
-from vidcolor.models.lite import Lite, LiteShape
+from vidcolor.models.lite import LiteShape, ResidualLite
 from vidcolor.weights.checkpoint import load_critic, load_generator
 from vidcolor.weights.deoldify import fold_norms
 
@@ -88,10 +88,12 @@ def test_critic(wrapped, tmp_path):
     )
 
 
-def lite_file(path: Path, shape: LiteShape, saved: LiteShape | None = None) -> tuple[Path, Lite]:
+def lite_file(
+    path: Path, shape: LiteShape, saved: LiteShape | None = None
+) -> tuple[Path, ResidualLite]:
     """An exported `lite` with random weights, which says that it has the shape `saved`."""
     torch.manual_seed(1)
-    network = Lite(shape).eval()
+    network = ResidualLite(shape).eval()
     network.palette.uniform_(-0.5, 0.5)
     metadata = {"architecture": "lite", "shape": json.dumps(vars(saved or shape))}
     tensors = {key: tensor.half() for key, tensor in network.state_dict().items()}

@@ -7,14 +7,14 @@ from vidcolor.errors import DeviceError, VidcolorError, WeightsError
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.device import precision_name
 from vidcolor.inference.settings import RenderSettings
-from vidcolor.models.lite import Lite
+from vidcolor.models.lite import ResidualLite
 
 
 @pytest.fixture
 def generator():
     """A `lite` with random weights and a palette of random colors."""
     torch.manual_seed(0)
-    lite = Lite().eval()
+    lite = ResidualLite().eval()
     lite.palette.uniform_(-0.3, 0.3)
     return lite
 

@@ -15,7 +15,7 @@ from vidcolor.media.merge import chroma_size
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.read import LumaFrame, read_luma
 from vidcolor.media.write import write_piece
-from vidcolor.models.lite import Lite, LiteShape
+from vidcolor.models.lite import LiteShape, ResidualLite
 from vidcolor.settings import FilmSettings
 
 SHAPES = {
@@ -108,7 +108,7 @@ def test_chroma_size_of_what_is_encoded(make_clip, tmp_path, settings, size):
 class Warmer(Colorizer):
     """Gives bright places a warm color and dark ones a cold one, at a quarter of the size."""
 
-    def chroma(self, luma: torch.Tensor) -> torch.Tensor:
+    def chroma(self, luma: torch.Tensor, hints: torch.Tensor | None = None) -> torch.Tensor:
         warmth = 0.6 * (F.avg_pool2d(luma.float(), 4) / 255 - 0.5)
         return torch.cat([-warmth, warmth], dim=1)
 
@@ -120,7 +120,10 @@ def test_colors_of_a_film_end_at_outlines(clip, tmp_path):
         settings = RenderSettings(render_factor=4, edges=edges)
         target = tmp_path / f"{edges}.mkv"
         colorize_film(
-            clip, target, Warmer(Lite(shape), settings, device="cpu"), FilmSettings(encode=FFV1)
+            clip,
+            target,
+            Warmer(ResidualLite(shape), settings, device="cpu"),
+            FilmSettings(encode=FFV1),
         )
         errors = []
         for picture in pictures(target):

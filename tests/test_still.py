@@ -15,7 +15,7 @@ from vidcolor.chroma.matrices import rgb_to_chroma
 from vidcolor.errors import MediaError
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.settings import EDGES, RenderSettings
-from vidcolor.models.lite import Lite, LiteShape
+from vidcolor.models.lite import LiteShape, ResidualLite
 from vidcolor.models.unet import UNet, UNetShape
 from vidcolor.still import colorize_image, colorize_pixels
 
@@ -26,7 +26,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 def lite() -> Colorizer:
     """A generator that knows two strong colors and takes them as its random weights say."""
     torch.manual_seed(1)
-    network = Lite(LiteShape(widths=(8, 8, 8, 8), decoder=(8, 8, 8), bins=2))
+    network = ResidualLite(LiteShape(widths=(8, 8, 8, 8), decoder=(8, 8, 8), bins=2))
     network.palette.copy_(torch.tensor([[0.2, -0.1], [-0.15, 0.2]]))
     settings = RenderSettings(render_factor=4, precision="fp32")
     return Colorizer(network, settings, device="cpu")
@@ -123,7 +123,7 @@ def test_deep_luma_gets_the_colors_that_8_bits_get(edges, unet):
 class Knowing(Colorizer):
     """Knows the colors of `signal`, though only small ones."""
 
-    def chroma(self, luma: torch.Tensor) -> torch.Tensor:
+    def chroma(self, luma: torch.Tensor, hints: torch.Tensor | None = None) -> torch.Tensor:
         chroma = rgb_to_chroma(torch.from_numpy(signal()).movedim(2, 0)[None] / 255)
         return F.interpolate(chroma, (16, 24), mode="area")
 

@@ -76,6 +76,11 @@ if TYPE_CHECKING:
     help="LPIPS and FID, which need networks that are fetched on first use.  [default: networks]",
 )
 @click.option(
+    "--features",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An ImageNet encoder's file, for a Frechet distance of what it sees; docs/evaluate.md.",
+)
+@click.option(
     "--plots",
     type=click.Path(file_okay=False, path_type=Path),
     help="Write a PNG for each film: chroma, and its change from frame to frame, over time.",
@@ -99,7 +104,10 @@ def evaluate(results: tuple[Path, ...], **options) -> None:
     check(results, options)
     make_places(options)
     settings = EvaluateSettings(
-        protocol=options["protocol"], lines=options["lines"], networks=options["networks"]
+        protocol=options["protocol"],
+        lines=options["lines"],
+        networks=options["networks"],
+        features=options["features"],
     )
     networks = Networks.load(settings, choose_device(options["device"]))
     films, photos = Evaluation(settings, networks), Evaluation(settings, networks)

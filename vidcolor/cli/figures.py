@@ -14,6 +14,7 @@ EACH_FRAME = {
     "ssim": ("SSIM", ".4f"),
     "lpips": ("LPIPS", ".4f"),
     "fid": ("FID", ".2f"),
+    "frechet": ("Frechet", ".3f"),
     "colorfulness": ("colorful", ".1f"),
     "colorfulness_gap": ("gap", "+.1f"),
     "colorfulness_abs": ("|colorful|", ".1f"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from vidcolor.nogan.clips import Clips
     from vidcolor.nogan.distributed import DistributedContext
+    from vidcolor.nogan.photos import PhotoSet
     from vidcolor.nogan.recipe import Recipe
 
 
@@ -45,6 +46,11 @@ if TYPE_CHECKING:
     help="The run's folder.  [default: runs/ and the recipe's name]",
 )
 @click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep decoded photos in this folder, for sets that memory does not hold.",
+)
+@click.option(
     "--phase",
     "only",
     multiple=True,
@@ -71,6 +77,7 @@ def train(
     val: tuple[Path, ...],
     clips: tuple[Path, ...],
     out: Path | None,
+    cache: Path | None,
     only: tuple[str, ...],
     start: Path | None,
     resume: bool,
@@ -83,6 +90,7 @@ def train(
     from rich.console import Console
 
     from vidcolor.nogan.distributed import join_processes
+    from vidcolor.nogan.photo_cache import open_cache
     from vidcolor.nogan.photos import load_photos
     from vidcolor.nogan.recipe import read_recipe
     from vidcolor.nogan.run import Run
@@ -95,9 +103,12 @@ def train(
     console = Console(stderr=True, quiet=context.rank > 0)
     smallest = max(stage.size for stage in settings.pretrain) * 3 // 4
     with console.status("reading photos"):
-        photos = load_photos(data, smallest=smallest)
+        if cache:
+            photos: PhotoSet = open_cache(data, cache, smallest=smallest)
+        else:
+            photos = load_photos(data, smallest=smallest)
         if val:
-            validation = load_photos(val, smallest=smallest)
+            validation: PhotoSet = load_photos(val, smallest=smallest)
         else:
             photos, validation = photos.split(settings.validation, settings.seed)
     console.print(

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from vidcolor.errors import MediaError, WeightsError
+from vidcolor.evaluate.encoder import Encoder
 from vidcolor.evaluate.inception import Gaussian, Inception, Protocol, distance_between
 from vidcolor.evaluate.pairs import together
 from vidcolor.evaluate.perception import Perception
@@ -34,10 +35,17 @@ class EvaluateSettings:
     """Pictures that are higher are reduced to this height before anything is measured."""
     networks: bool = True
     """Measure what needs networks that are fetched: LPIPS and FID."""
+    features: Path | None = None
+    """File of an ImageNet encoder for one more Frechet distance; see `evaluate.encoder`."""
 
     def described(self) -> dict[str, object]:
         """For the report: all that one must know to compare its figures."""
-        return asdict(self) | {"cdc_lines": min(CDC_LINES, self.lines), "flow": FLOW}
+        features = self.features and self.features.name
+        return (
+            asdict(self)
+            | {"features": features}
+            | {"cdc_lines": min(CDC_LINES, self.lines), "flow": FLOW}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +54,19 @@ class Networks:
 
     lpips: Callable[[NDArray, NDArray], float] | None = None
     features: Callable[[NDArray], NDArray] | None = None
+    encoder: Callable[[NDArray], NDArray] | None = None
+    """Features of the settings' encoder."""
     missing: tuple[str, ...] = ()
 
     @staticmethod
     def load(settings: EvaluateSettings, device: torch.device) -> "Networks":
-        """What cannot be had is left out of the report, which says so."""
+        """What cannot be fetched is left out of the report, which says so.
+
+        Raises WeightsError where the settings' encoder cannot be read.
+        """
+        encoder = Encoder(settings.features, device).features if settings.features else None
         if not settings.networks:
-            return Networks()
+            return Networks(encoder=encoder)
         lpips, features, missing = None, None, []
         try:
             lpips = Perception(device).distance
@@ -62,7 +76,7 @@ class Networks:
             features = Inception(settings.protocol, device).features
         except WeightsError as error:
             missing.append(f"FID is left out: {error}")
-        return Networks(lpips=lpips, features=features, missing=tuple(missing))
+        return Networks(lpips=lpips, features=features, encoder=encoder, missing=tuple(missing))
 
 
 Rows = dict[str, Figures]
@@ -81,6 +95,7 @@ class Evaluation:
     """By film and row, what a plot shows."""
     _photos: dict[str, Score] = field(default_factory=dict, init=False)
     _features: dict[str, Gaussian] = field(default_factory=dict, init=False)
+    _encoded: dict[str, Gaussian] = field(default_factory=dict, init=False)
 
     def film(
         self,
@@ -142,10 +157,11 @@ class Evaluation:
         else:
             names = next(iter(self.clips.values()), {})
             rows = {n: mean(clip[n] for clip in self.clips.values()) for n in names}
-        for name, features in self._features.items():
-            if name != ORIGINAL:
-                distance = distance_between(features, self._features[ORIGINAL])
-                rows[name] = replace(rows[name], fid=distance)
+        for figure, gathered in (("fid", self._features), ("frechet", self._encoded)):
+            for name, features in gathered.items():
+                if name != ORIGINAL:
+                    distance = distance_between(features, gathered[ORIGINAL])
+                    rows[name] = replace(rows[name], **{figure: distance})
         return rows
 
     @property
@@ -166,6 +182,9 @@ class Evaluation:
         if self.networks.features:
             features = self._features.setdefault(name, Gaussian())
             features.add(self.networks.features(picture.rgb))
+        if self.networks.encoder:
+            encoded = self._encoded.setdefault(name, Gaussian())
+            encoded.add(self.networks.encoder(picture.rgb))
 
 
 def _figures(scores: Mapping[str, Score]) -> Rows:

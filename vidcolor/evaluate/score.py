@@ -25,6 +25,8 @@ class Figures:
     ssim: float | None = None
     lpips: float | None = None
     fid: float | None = None
+    frechet: float | None = None
+    """Frechet distance of the features of an encoder that the person gives."""
     colorfulness: float | None = None
     colorfulness_gap: float | None = None
     """Less the original's; below 0 is too dull."""

@@ -150,16 +150,31 @@ class Colorizer:
         """(width, height) of the luma to give for a picture of these proportions."""
         return self.generator.input_size(self.render_size, width, height)
 
-    def chroma(self, luma: Tensor) -> Tensor:
+    @property
+    def takes_hints(self) -> bool:
+        """Whether `chroma` can be told colors."""
+        return isinstance(self.generator, ChromaGenerator) and self.generator.takes_hints
+
+    def chroma(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
         """Color a batch.
 
         luma: (B, 1, h, w) uint8, full range, of `luma_size`, on any device
+        hints: (B, 3, h, w) float32, on any device: BT.601 chroma in [-0.5, 0.5] that is wanted
+        where the third plane, a mask of 0 and 1, is 1; what the first two hold elsewhere does not
+        matter. Colors spread from there as the picture suggests. None: no hints.
         -> (B, 2, h', w') float32 on the colorizer's device: BT.601 chroma in [-0.5, 0.5], with the
-        settings' saturation and hue.
+        settings' saturation and hue, which change the hinted colors, too.
         Raises DeviceError where not even one frame fits into memory, WeightsError where the
-        weights lead to no finite colors.
+        weights lead to no finite colors or the model takes no hints, ValueError for hints of
+        another size than luma.
         """
-        return self._in_batches(self._chroma, luma)
+        if hints is None:
+            return self._in_batches(self._chroma, luma)
+        if not self.takes_hints:
+            raise WeightsError(f"the model {self.name} takes no hints; use another one")
+        if hints.shape != (len(luma), 3, *luma.shape[-2:]):
+            raise ValueError(f"hints of {tuple(hints.shape)} do not fit luma {tuple(luma.shape)}")
+        return self._in_batches(self._chroma, luma, hints)
 
     def rgb(self, luma: Tensor) -> Tensor:
         """Color a batch with a generator that makes RGB; the pictures as DeOldify has them.
@@ -169,12 +184,13 @@ class Colorizer:
         """
         return self._in_batches(lambda luma: self._rgb(luma).cpu(), luma)
 
-    def _chroma(self, luma: Tensor) -> Tensor:
+    def _chroma(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
         if isinstance(self.generator, RgbGenerator):
             chroma = matrices.rgb_to_chroma(self._rgb(luma).float() / 255)
         else:
             assert isinstance(self.generator, ChromaGenerator)
-            chroma = self._finite(self.generator.chroma, luma)
+            follow = self.generator.chroma
+            chroma = self._finite(lambda luma: follow(luma, hints), luma)
         return matrices.trim(chroma, self.settings.saturation, self.settings.hue)
 
     def _rgb(self, luma: Tensor) -> Tensor:
@@ -190,25 +206,27 @@ class Colorizer:
         return made
 
     @torch.inference_mode()
-    def _in_batches(self, step: Callable[[Tensor], Tensor], frames: Tensor) -> Tensor:
-        """Run `step` over the frames. Out of memory halves the batch, and numbers that are not
-        finite widen the precision, for good; then the batch is tried again.
+    def _in_batches(self, step: Callable[..., Tensor], *frames: Tensor) -> Tensor:
+        """Run `step` over the frames, which may come as several tensors.
+
+        Out of memory halves the batch, and numbers that are not finite widen the precision, for
+        good; then the batch is tried again.
         """
         results = []
         done = 0
         before = self.dtype
-        while done < len(frames):
-            batch = frames[done : done + self.batch_size]
+        while done < len(frames[0]):
+            batch = [part[done : done + self.batch_size] for part in frames]
             try:
-                result = self._try(step, batch)
+                result = self._try(step, *batch)
             except _NotFiniteError:
                 self._widen()
                 continue
             if result is not None:
                 results.append(result)
-                done += len(batch)
-            elif len(batch) > 1:
-                self.batch_size = len(batch) // 2
+                done += len(batch[0])
+            elif len(batch[0]) > 1:
+                self.batch_size = len(batch[0]) // 2
             else:
                 raise DeviceError(self._too_large())
         if self.dtype != before:
@@ -217,10 +235,10 @@ class Colorizer:
         with enough_memory("colors were put together", "use a smaller --batch-size"):
             return torch.cat(results)
 
-    def _try(self, step: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor | None:
+    def _try(self, step: Callable[..., Tensor], *batch: Tensor) -> Tensor | None:
         """The step's result, or None, with all memory given back, if it ran out."""
         try:
-            return step(batch.to(self.device))
+            return step(*(part.to(self.device) for part in batch))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

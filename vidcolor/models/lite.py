@@ -9,9 +9,10 @@ of all plausible colors, which is sepia.
 import itertools
 import json
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -100,12 +101,87 @@ class Up(nn.Module):
 
 
 class Lite(ChromaGenerator):
-    """The built-in generator."""
+    """The built-in generator, whatever its shape: logits of chroma, of which the mean is taken."""
+
+    shape: Any
+
+    def __init__(self, bins: int):
+        super().__init__()
+        self.palette = nn.Buffer(torch.zeros(bins, 2))
+        """(bins, 2): the chroma that each bin stands for, in [-0.5, 0.5]."""
+        self.sharpness = nn.Buffer(torch.ones(()))
+        """1 / temperature of the annealed mean; above 1 colors become more vivid."""
+
+    @property
+    def name(self) -> str:
+        return "lite"
+
+    @property
+    def live_channels(self) -> int:
+        return 60
+
+    @property
+    def default_render_factor(self) -> int:
+        return 12
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return {"architecture": self.name, "shape": json.dumps(vars(self.shape))}
+
+    def input_size(self, render_size: int, width: float, height: float) -> tuple[int, int]:
+        """The picture's own proportions, the area of the square, sides multiples of STRIDE."""
+        stretch = math.sqrt(width / height)
+        sides = (render_size * stretch, render_size / stretch)
+        across, down = (max(1, round(side / STRIDE)) * STRIDE for side in sides)
+        return across, down
+
+    def chroma(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
+        if hints is None:
+            return self(luma.to(self.dtype)).float()
+        return self(luma.to(self.dtype), pooled(hints).to(self.dtype)).float()
+
+    @abstractmethod
+    def logits(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
+        """luma (B, 1, h, w) in [0, 1], sides multiples of 32 -> (B, bins, h/4, w/4).
+
+        hints: (B, 3, h/4, w/4), chroma in [-0.5, 0.5] where the third plane is 1, else zeros.
+        """
+
+    def forward(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
+        """luma (B, 1, h, w) in [0, 1] -> chroma (B, 2, h/4, w/4) in [-0.5, 0.5].
+
+        h and w are multiples of 4; what is missing to multiples of 32 is padded and cut again.
+        hints: as of `logits`.
+        """
+        height, width = luma.shape[-2:]
+        right, below = -width % STRIDE, -height % STRIDE
+        padded = F.pad(luma, (0, right, 0, below), mode="replicate")
+        if hints is not None:
+            hints = F.pad(hints, (0, right // SCALE, 0, below // SCALE))
+        logits = self.logits(padded, hints).float()
+        probabilities = F.softmax(logits * self.sharpness.float(), dim=1)
+        chroma = F.conv2d(probabilities, self.palette.float().T[:, :, None, None])
+        return chroma[..., : height // SCALE, : width // SCALE]
+
+
+def pooled(hints: Tensor) -> Tensor:
+    """Hints (B, 3, h, w) as of `ChromaGenerator.chroma` -> (B, 3, h/4, w/4) as of `Lite.logits`.
+
+    A cell that is hinted in part takes the mean of what is said in it.
+    """
+    mask = hints[:, 2:]
+    sums = F.avg_pool2d(torch.cat((hints[:, :2] * mask, mask), 1), SCALE)
+    share = sums[:, 2:]
+    return torch.cat((sums[:, :2] / share.clamp(min=1e-6), (share > 0).to(share)), 1)
+
+
+class ResidualLite(Lite):
+    """The first shape: a residual U-Net, trained from scratch, without hints."""
 
     export_can_train = False  # its head is corrected for the training's class weights
 
     def __init__(self, shape: LiteShape = LiteShape()):
-        super().__init__()
+        super().__init__(shape.bins)
         self.shape = shape
         widths, decoder = shape.widths, shape.decoder
         # Four pixels of a 2x2 block become channels: nothing is lost, and all work is done at /4.
@@ -128,47 +204,19 @@ class Lite(ChromaGenerator):
             )
         )
         self.head = nn.Conv2d(decoder[-1], shape.bins, 1)
-        self.palette = nn.Buffer(torch.zeros(shape.bins, 2))
-        """(bins, 2): the chroma that each bin stands for, in [-0.5, 0.5]."""
-        self.sharpness = nn.Buffer(torch.ones(()))
-        """1 / temperature of the annealed mean; above 1 colors become more vivid."""
-
-    @property
-    def name(self) -> str:
-        return "lite"
-
-    @property
-    def live_channels(self) -> int:
-        return 60
-
-    @property
-    def default_render_factor(self) -> int:
-        return 12
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        return {"architecture": self.name, "shape": json.dumps(vars(self.shape))}
 
     @classmethod
     def matches(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bool:
-        return metadata.get("architecture") == "lite"
+        shape = metadata.get("shape", "")
+        return metadata.get("architecture") == "lite" and '"encoder"' not in shape
 
     @classmethod
     def empty(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Self:
         return cls(read_shape(LiteShape, metadata["shape"]))
 
-    def input_size(self, render_size: int, width: float, height: float) -> tuple[int, int]:
-        """The picture's own proportions, the area of the square, sides multiples of STRIDE."""
-        stretch = math.sqrt(width / height)
-        sides = (render_size * stretch, render_size / stretch)
-        across, down = (max(1, round(side / STRIDE)) * STRIDE for side in sides)
-        return across, down
-
-    def chroma(self, luma: Tensor) -> Tensor:
-        return self(luma.to(self.dtype)).float()
-
-    def logits(self, luma: Tensor) -> Tensor:
-        """luma (B, 1, h, w) in [0, 1], sides multiples of 32 -> (B, bins, h/4, w/4)."""
+    def logits(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
+        if hints is not None:
+            raise ValueError("this lite takes no hints")
         x = self.stem(luma * 4 - 2)
         skips = []
         for stage in self.stages:
@@ -177,14 +225,3 @@ class Lite(ChromaGenerator):
         for up in self.ups:
             x = up(x, skips.pop())
         return self.head(x)
-
-    def forward(self, luma: Tensor) -> Tensor:
-        """luma (B, 1, h, w) in [0, 1] -> chroma (B, 2, h/4, w/4) in [-0.5, 0.5].
-
-        h and w are multiples of 4; what is missing to multiples of 32 is padded and cut again.
-        """
-        height, width = luma.shape[-2:]
-        padded = F.pad(luma, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
-        probabilities = F.softmax(self.logits(padded).float() * self.sharpness.float(), dim=1)
-        chroma = F.conv2d(probabilities, self.palette.float().T[:, :, None, None])
-        return chroma[..., : height // SCALE, : width // SCALE]

@@ -49,6 +49,10 @@ class Network(nn.Module, ABC):
         lacks, ValueError or TypeError for dimensions that no network of this class has.
         """
 
+    def for_inference(self) -> Network:
+        """This network, or a copy that computes the same with less."""
+        return self
+
     @property
     def dtype(self) -> torch.dtype:
         """The type of the weights."""
@@ -91,10 +95,16 @@ class Generator(Network):
 class ChromaGenerator(Generator):
     """A generator that makes chroma."""
 
+    takes_hints: ClassVar[bool] = False
+    """Whether it follows sparse chroma."""
+
     @abstractmethod
-    def chroma(self, luma: Tensor) -> Tensor:
+    def chroma(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
         """luma (B, 1, h, w) float32 in [0, 1], of `input_size`, on the weights' device
         -> (B, 2, h', w') float32 BT.601 chroma in [-0.5, 0.5]; h' and w' may be smaller.
+
+        hints: (B, 3, h, w) float32, for networks that take them: chroma where the third plane, a
+        mask of 0 and 1, is 1.
         """
 
 

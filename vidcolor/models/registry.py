@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from vidcolor.models.critic import Critic
-from vidcolor.models.lite import Lite
+from vidcolor.models.lite import ResidualLite
+from vidcolor.models.lite_mobile import MobileLite
 from vidcolor.models.network import Network
 from vidcolor.models.unet import UNet
 
-NETWORKS: tuple[type[Network], ...] = (Lite, UNet, Critic)
+NETWORKS: tuple[type[Network], ...] = (ResidualLite, MobileLite, UNet, Critic)
 """The first that `matches` is taken."""
 
 

@@ -48,7 +48,7 @@ def augment(crops: Tensor, settings: Augment, random: torch.Generator) -> Sample
     if settings.noise:
         seen = _noise(seen, settings.noise, random)
     if settings.degrade:
-        seen = degrade(seen, chroma, settings.degrade, random)
+        seen = degrade(seen, chroma, settings.degrade, random, settings.degrade_strength)
     return Sample(seen, luma, chroma)
 
 

@@ -20,7 +20,7 @@ from vidcolor.nogan.generator_trainer import GeneratorTrainer
 from vidcolor.nogan.losses import adversarial_loss
 from vidcolor.nogan.norms import normalize_critic
 from vidcolor.nogan.optimizer_loop import OptimizerLoop, progress
-from vidcolor.nogan.photos import Batches, Photos, center, load_photos
+from vidcolor.nogan.photos import Batches, PhotoSet, center, load_photos
 from vidcolor.nogan.pretrain import OnStep, steps_of
 from vidcolor.nogan.recipe import Recipe, Stage
 from vidcolor.nogan.run import Run
@@ -39,7 +39,7 @@ def new_critic(settings: recipes.Critic, context: DistributedContext) -> Critic:
 
 def generate_images(
     trainer: GeneratorTrainer,
-    photos: Photos,
+    photos: PhotoSet,
     folder: Path,
     *,
     recipe: Recipe,

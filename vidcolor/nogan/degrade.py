@@ -7,10 +7,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def degrade(luma: Tensor, chroma: Tensor, probability: float, random: torch.Generator) -> Tensor:
+def degrade(
+    luma: Tensor,
+    chroma: Tensor,
+    probability: float,
+    random: torch.Generator,
+    strength: float = 1.0,
+) -> Tensor:
     """Age crops the way old film is aged; each kind strikes each crop with its own `probability`.
 
     luma: (B, 1, h, w) in [0, 1]; chroma: (B, 2, h, w) BT.601 in [-0.5, 0.5] -> (B, 1, h, w).
+    strength: factor on contrast changes, vignettes, blur and grain.
     """
     for age, share in (
         (old_emulsion, 0.6),
@@ -23,7 +30,7 @@ def degrade(luma: Tensor, chroma: Tensor, probability: float, random: torch.Gene
         struck = uniform(len(luma), 0, 1, random).flatten() < probability * share
         if struck.any():
             luma = luma.clone()
-            luma[struck] = age(luma[struck], chroma[struck], random)
+            luma[struck] = age(luma[struck], chroma[struck], random, strength)
     return luma.clamp(0, 1)
 
 
@@ -33,7 +40,7 @@ def uniform(count: int, low: float, high: float, random: torch.Generator) -> Ten
     return low + (high - low) * numbers
 
 
-def old_emulsion(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
+def old_emulsion(luma: Tensor, chroma: Tensor, random: torch.Generator, strength: float) -> Tensor:
     """Early film saw blue as bright and red as dark: another mix of the colors makes the gray."""
     red = 1.402 * chroma[:, 1:]
     blue = 1.772 * chroma[:, :1]
@@ -44,33 +51,33 @@ def old_emulsion(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tenso
     )
 
 
-def fade(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
+def fade(luma: Tensor, chroma: Tensor, random: torch.Generator, strength: float) -> Tensor:
     """Contrast, brightness and gamma of prints and transfers."""
     count = len(luma)
-    curved = luma.clamp(0, 1) ** torch.exp(uniform(count, -0.45, 0.45, random))
-    contrast = uniform(count, 0.6, 1.3, random)
-    return (curved - 0.5) * contrast + 0.5 + uniform(count, -0.12, 0.12, random)
+    curved = luma.clamp(0, 1) ** torch.exp(strength * uniform(count, -0.45, 0.45, random))
+    contrast = 1 + strength * uniform(count, -0.4, 0.3, random)
+    return (curved - 0.5) * contrast + 0.5 + strength * uniform(count, -0.12, 0.12, random)
 
 
-def blur(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
+def blur(luma: Tensor, chroma: Tensor, random: torch.Generator, strength: float) -> Tensor:
     """Soft lenses and small scans: reduced to 45..90 % and enlarged again."""
     size = luma.shape[-2:]
-    share = float(uniform(1, 0.45, 0.9, random))
+    share = float(uniform(1, 0.45 / max(1.0, strength), 0.9, random))
     small = F.interpolate(
         luma, (int(size[0] * share), int(size[1] * share)), mode="bilinear", antialias=True
     )
     return F.interpolate(small, size, mode="bilinear")
 
 
-def vignette(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
+def vignette(luma: Tensor, chroma: Tensor, random: torch.Generator, strength: float) -> Tensor:
     """Dark corners."""
     height, width = luma.shape[-2:]
     y = torch.linspace(-1, 1, height, device=luma.device)[:, None]
     x = torch.linspace(-1, 1, width, device=luma.device)[None, :]
-    return luma * (1 - uniform(len(luma), 0.1, 0.35, random) * (x**2 + y**2))
+    return luma * (1 - strength * uniform(len(luma), 0.1, 0.35, random) * (x**2 + y**2))
 
 
-def scratch(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
+def scratch(luma: Tensor, chroma: Tensor, random: torch.Generator, strength: float) -> Tensor:
     """One bright or dark vertical line."""
     width = luma.shape[-1]
     place = uniform(len(luma), 0, width, random)
@@ -78,11 +85,11 @@ def scratch(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
     return luma + line * uniform(len(luma), -0.5, 0.5, random)
 
 
-def grain(luma: Tensor, chroma: Tensor, random: torch.Generator) -> Tensor:
+def grain(luma: Tensor, chroma: Tensor, random: torch.Generator, strength: float) -> Tensor:
     """Gaussian grain of one to two pixels, independent for each crop."""
     height, width = luma.shape[-2:]
     coarse = float(uniform(1, 1, 2, random))
     shape = (len(luma), 1, math.ceil(height / coarse), math.ceil(width / coarse))
     noise = torch.randn(shape, generator=random, device=luma.device)
     noise = F.interpolate(noise, (height, width), mode="bilinear")
-    return luma + uniform(len(luma), 0.005, 0.07, random) * noise
+    return luma + strength * uniform(len(luma), 0.005, 0.07, random) * noise

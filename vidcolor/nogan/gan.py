@@ -17,7 +17,7 @@ from vidcolor.nogan.inflection import best_of, has_turned
 from vidcolor.nogan.losses import adversarial_loss
 from vidcolor.nogan.norms import fold
 from vidcolor.nogan.optimizer_loop import OptimizerLoop, progress
-from vidcolor.nogan.photos import Photos
+from vidcolor.nogan.photos import PhotoSet
 from vidcolor.nogan.pretrain import OnStep, batches_of, steps_of
 from vidcolor.nogan.recipe import Recipe
 from vidcolor.nogan.run import Run
@@ -28,7 +28,7 @@ from vidcolor.nogan.seeding import StepKey, torch_random
 def gan(
     trainer: GeneratorTrainer,
     critic: Critic,
-    photos: Photos,
+    photos: PhotoSet,
     scorer: Scorer,
     *,
     recipe: Recipe,

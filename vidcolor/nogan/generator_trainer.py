@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,17 +16,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidcolor.chroma import matrices
+from vidcolor.errors import RecipeError
 from vidcolor.models.critic import Critic
 from vidcolor.models.imagenet import denormalize, normalize
-from vidcolor.models.lite import SCALE, Lite, LiteShape
+from vidcolor.models.lite import SCALE, Lite, LiteShape, ResidualLite
+from vidcolor.models.lite_mobile import MobileLite, MobileShape
 from vidcolor.models.unet import DEEP, WIDE, UNet, UNetShape
 from vidcolor.nogan import recipe
 from vidcolor.nogan.augment import Sample
 from vidcolor.nogan.distributed import DistributedContext
+from vidcolor.nogan.hints import random_hints
 from vidcolor.nogan.losses import CriticFeatureLoss, FeatureLoss, classification_loss
+from vidcolor.nogan.mobilenet import load_mobilenet
 from vidcolor.nogan.norms import fold, normalize_generator
 from vidcolor.nogan.palette import Palette
-
 
 LONG = 10_000_000
 """Updates of an average whose count is not known: that of a run of version 0.1, or of a published
@@ -56,13 +60,19 @@ class GeneratorTrainer(ABC):
         """Take over what a stage says about losses and frozen weights."""
         del stage
 
+    def hints(self, sample: Sample, random: torch.Generator) -> Tensor | None:
+        """What the network is told about the colors of a sample; None where it cannot be."""
+        del sample, random
+
     def use_critic_features(self, critic: Critic) -> None:
         """Learn from what a finished critic sees, where the recipe says so."""
         del critic
 
     @abstractmethod
-    def generate(self, seen: Tensor, *, network: Lite | UNet | None = None) -> Tensor:
-        """The network's raw answer to luma (B, 1, n, n)."""
+    def generate(
+        self, seen: Tensor, *, hints: Tensor | None = None, network: Lite | UNet | None = None
+    ) -> Tensor:
+        """The network's raw answer to luma (B, 1, n, n), and to hints as of `hints`."""
 
     @abstractmethod
     def loss(self, answer: Tensor, sample: Sample) -> Tensor:
@@ -148,15 +158,16 @@ class LiteTrainer(GeneratorTrainer):
         palette: Palette,
     ):
         super().__init__(settings, content, context)
-        self.shape = LiteShape(settings.widths, settings.decoder, settings.bins)
         self.palette = palette
-        network = Lite(self.shape)
+        network = new_lite(settings)
+        if isinstance(network, MobileLite) and settings.encoder != "random":
+            load_mobilenet(network, Path(settings.encoder))
         network.palette.copy_(palette.centers)
         self.set_network(network)
         self.class_weights = torch.ones(0)
-        self.smoothing = 0.0
+        self.smoothing = self.hinted = 0.0
         self.classify: Callable[..., Tensor] = classification_loss
-        self.logits: Callable[[Tensor], Tensor] = network.logits
+        self.logits: Callable[..., Tensor] = network.logits
         if context.compiled:
             self.classify, self.logits = (
                 torch.compile(self.classify),
@@ -166,14 +177,33 @@ class LiteTrainer(GeneratorTrainer):
     def begin_stage(self, stage: recipe.Stage) -> None:
         self.class_weights = self.palette.class_weights(stage.rebalance).to(self.context.device)
         self.smoothing = stage.label_smoothing
+        self.hinted = stage.hints
 
-    def generate(self, seen: Tensor, *, network: Lite | UNet | None = None) -> Tensor:
+    def hints(self, sample: Sample, random: torch.Generator) -> Tensor | None:
+        if not self.hinted:
+            return None
+        chroma, luma = (F.avg_pool2d(plane, SCALE) for plane in (sample.chroma, sample.luma))
+        return random_hints(chroma, luma, self.hinted, random)
+
+    def parameter_groups(self, rates: tuple[float, ...]) -> list[tuple[float, list[nn.Parameter]]]:
+        if len(rates) == 1:
+            return super().parameter_groups(rates)
+        if not isinstance(self.network, MobileLite):
+            raise RecipeError("two rates need a lite with a MobileNet; give one")
+        encoder = self.network.encoder_parameters()
+        inside = {id(p) for p in encoder}
+        rest = [p for p in self.network.parameters() if id(p) not in inside]
+        return [(rates[0], encoder), (rates[1], rest)]
+
+    def generate(
+        self, seen: Tensor, *, hints: Tensor | None = None, network: Lite | UNet | None = None
+    ) -> Tensor:
         logits = self.logits
         if network is not None and network is not self.network:
             assert isinstance(network, Lite)
             logits = network.logits
         with self.context.autocast():
-            return logits(seen.contiguous(memory_format=torch.channels_last)).float()
+            return logits(seen.contiguous(memory_format=torch.channels_last), hints).float()
 
     def loss(self, answer: Tensor, sample: Sample) -> Tensor:
         chroma = F.avg_pool2d(sample.chroma, SCALE)
@@ -205,12 +235,9 @@ class LiteTrainer(GeneratorTrainer):
 
     def export(self, path: Path, metadata: dict[str, str]) -> None:
         finished = copy.deepcopy(self.ema).cpu()
-        assert isinstance(finished, Lite) and finished.head.bias is not None
-        with torch.no_grad():
-            finished.head.bias.sub_(self.settings.prior_correction * self.class_weights.cpu().log())
-            finished.sharpness.fill_(1 / self.settings.temperature)
-            finished.palette.mul_(self.settings.chroma_gain)
-        _save(finished, path, metadata)
+        assert isinstance(finished, MobileLite | ResidualLite)
+        undo = finish(finished, self.settings, self.class_weights.cpu())
+        save_network(finished, path, metadata | undo)
 
 
 class UNetTrainer(GeneratorTrainer):
@@ -255,7 +282,9 @@ class UNetTrainer(GeneratorTrainer):
         if self.content.features == "vgg" and self.content.instead == "critic" and not has_vgg:
             self.features = CriticFeatureLoss(critic)
 
-    def generate(self, seen: Tensor, *, network: Lite | UNet | None = None) -> Tensor:
+    def generate(
+        self, seen: Tensor, *, hints: Tensor | None = None, network: Lite | UNet | None = None
+    ) -> Tensor:
         forward = self.forward if network is None or network is self.network else network
         gray = normalize(seen.expand(-1, 3, -1, -1)).contiguous(memory_format=torch.channels_last)
         with self.context.autocast():
@@ -291,7 +320,20 @@ class UNetTrainer(GeneratorTrainer):
         ]
 
     def export(self, path: Path, metadata: dict[str, str]) -> None:
-        _save(fold(self.ema).cpu(), path, metadata)
+        save_network(fold(self.ema).cpu(), path, metadata)
+
+
+def new_lite(settings: recipe.Generator) -> MobileLite | ResidualLite:
+    """The recipe's shape of `lite`, untrained, with its norms."""
+    if settings.shape == "residual":
+        return ResidualLite(LiteShape(settings.widths, settings.decoder, settings.bins))
+    shape = MobileShape(
+        skips=settings.skips,
+        decoder=settings.decoder,
+        context=settings.context,
+        bins=settings.bins,
+    )
+    return MobileLite(shape, norm=True)
 
 
 FEWEST_CHANNELS = 16
@@ -312,10 +354,45 @@ def slim(shape: UNetShape, shrink: int) -> UNetShape:
     )
 
 
-def _save(network: Lite | UNet, path: Path, metadata: dict[str, str]) -> None:
-    """Half precision, under its final name when it is whole."""
+@torch.no_grad()
+def finish(
+    network: MobileLite | ResidualLite, settings: recipe.Generator, class_weights: Tensor
+) -> dict[str, str]:
+    """Put the recipe's prior correction, temperature and chroma gain into the weights.
+
+    Returns the metadata that `unfinish` needs.
+    """
+    assert network.head.bias is not None
+    correction = settings.prior_correction * class_weights.log()
+    network.head.bias.sub_(correction)
+    network.sharpness.fill_(1 / settings.temperature)
+    network.palette.mul_(settings.chroma_gain)
+    if isinstance(network, MobileLite):
+        network.hint_scale.div_(settings.chroma_gain)
+    return {"finish": json.dumps({"bias": correction.tolist(), "gain": settings.chroma_gain})}
+
+
+@torch.no_grad()
+def unfinish(network: MobileLite, metadata: dict[str, str]) -> None:
+    """Take back what `finish` did, so that training can go on. KeyError where it is not known."""
+    done = json.loads(metadata["finish"])
+    assert network.head.bias is not None
+    network.head.bias.add_(torch.tensor(done["bias"]))
+    network.sharpness.fill_(1)
+    network.palette.div_(done["gain"])
+    network.hint_scale.mul_(done["gain"])
+
+
+def save_network(network: Lite | UNet, path: Path, metadata: dict[str, str]) -> None:
+    """Write safetensors, in half precision, under its final name when it is whole.
+
+    A vector takes no room and stays as it is: norms' variances leave the range of half precision.
+    """
+    exact = isinstance(network, MobileLite)
     tensors = {
-        key: value.half().contiguous() if value.dtype.is_floating_point else value
+        key: value.half().contiguous()
+        if value.dtype.is_floating_point and not (exact and value.ndim < 2)
+        else value.contiguous()
         for key, value in network.state_dict().items()
     }
     partial = path.with_suffix(".tmp")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -34,6 +35,30 @@ MEMORY = 3 << 30
 WORKERS = min(8, os.cpu_count() or 1)
 
 _Read = Callable[[], bytes]
+
+
+class PhotoSet(Protocol):
+    """Photos that can be drawn, wherever they are kept."""
+
+    @property
+    def gray(self) -> int: ...
+    @property
+    def broken(self) -> int: ...
+    @property
+    def small(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, number: int) -> NDArray:
+        """(H, W, 3) uint8: BT.601 full-range luma, Cb, Cr."""
+        ...
+
+    def __iter__(self) -> Iterator[NDArray]: ...
+    def subset(self, numbers: Sequence[int]) -> PhotoSet:
+        """Some of the photos, in the given order."""
+        ...
+
+    def split(self, share: float, seed: int) -> tuple[PhotoSet, PhotoSet]:
+        """(training, validation) photos, at random but always alike."""
+        ...
 
 
 @dataclass
@@ -173,7 +198,7 @@ class Batches:
     """
 
     def __init__(
-        self, photos: Photos, *, size: int, batch: int, zoom: float, seed: int, name: str
+        self, photos: PhotoSet, *, size: int, batch: int, zoom: float, seed: int, name: str
     ) -> None:
         self.photos, self.size, self.batch = photos, size, batch
         self.zoom, self.seed, self.name = zoom, seed, name

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from vidcolor.models.critic import Critic, CriticShape
-from vidcolor.models.lite import Lite, LiteShape
+from vidcolor.models.lite import Lite
 from vidcolor.models.unet import DEEP, WIDE, UNet
 from vidcolor.nogan.distributed import DistributedContext
-from vidcolor.nogan.generator_trainer import slim
+from vidcolor.nogan.generator_trainer import new_lite, slim
 from vidcolor.nogan.pretrain import steps_of
 from vidcolor.nogan.recipe import Recipe
 from vidcolor.nogan.train import Phase, phases
@@ -105,7 +105,7 @@ def new_generator(recipe: Recipe) -> nn.Module:
     settings = recipe.generator
     with torch.device("meta"):
         if settings.architecture == "lite":
-            return Lite(LiteShape(settings.widths, settings.decoder, settings.bins))
+            return new_lite(settings)
         return UNet(slim(DEEP if settings.architecture == "deep" else WIDE, settings.shrink))
 
 

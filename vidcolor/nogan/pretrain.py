@@ -9,10 +9,11 @@ from torch import Tensor
 from vidcolor.nogan.augment import augment
 from vidcolor.nogan.generator_trainer import GeneratorTrainer
 from vidcolor.nogan.optimizer_loop import OptimizerLoop, progress
-from vidcolor.nogan.photos import Batches, Photos
+from vidcolor.nogan.photos import Batches, PhotoSet
 from vidcolor.nogan.recipe import Recipe, Stage
 from vidcolor.nogan.run import Run
 from vidcolor.nogan.seeding import StepKey, torch_random
+from vidcolor.nogan.validation import Validation
 
 OnStep = Callable[[int, int, dict[str, float], int], None]
 """Called with (steps done, steps in all, losses, photos in this step)."""
@@ -23,7 +24,7 @@ def steps_of(stage: Stage, photos: int) -> int:
     return stage.steps or max(1, round(stage.epochs * stage.keep * photos / stage.batch))
 
 
-def batches_of(stage: Stage, photos: Photos, recipe: Recipe, phase: str) -> Batches:
+def batches_of(stage: Stage, photos: PhotoSet, recipe: Recipe, phase: str) -> Batches:
     """The photos of a phase, batch by batch; their order follows from the seed and the phase."""
     return Batches(
         photos,
@@ -38,12 +39,13 @@ def batches_of(stage: Stage, photos: Photos, recipe: Recipe, phase: str) -> Batc
 def pretrain(
     trainer: GeneratorTrainer,
     stage: Stage,
-    photos: Photos,
+    photos: PhotoSet,
     *,
     recipe: Recipe,
     run: Run,
     phase: str,
     on_step: OnStep,
+    validation: Validation | None = None,
 ) -> None:
     """Train one stage; what the run holds of it already is not done again."""
     trainer.begin_stage(stage)
@@ -52,6 +54,8 @@ def pretrain(
     steps, first = steps_of(stage, len(photos)), run.restore(phase, parts).get("step", 0)
     batches = batches_of(stage, photos, recipe, phase)
     device = run.context.device
+    if not stage.score_every or run.context.rank:
+        validation = None
 
     for step in range(first, steps):
         trainer.network.train()
@@ -59,13 +63,16 @@ def pretrain(
         def loss_of(part: int, parts: int, step: int = step) -> Tensor:
             random = torch_random(device, recipe.seed, phase, step, part)
             sample = augment(batches.share(step, part, parts).to(device), recipe.augment, random)
-            return trainer.loss(trainer.generate(sample.seen), sample)
+            answer = trainer.generate(sample.seen, hints=trainer.hints(sample, random))
+            return trainer.loss(answer, sample)
 
         key = StepKey(recipe.seed, phase, step)
         loss = optimizer.step(loss_of, key, progress(stage, step, steps))
         trainer.update_ema()
         run.log(phase, step + 1, loss=loss)
         on_step(step + 1, steps, {"loss": loss}, stage.batch)
+        if validation is not None and (step + 1) % stage.score_every == 0:
+            run.log(phase, step + 1, **validation.score(trainer))
         if (step + 1) % recipe.checkpoint_every == 0:
             trainer.sync_buffers()
             run.save(phase, parts, step=step + 1)

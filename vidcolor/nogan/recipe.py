@@ -31,14 +31,20 @@ class Generator:
     """Which network learns, from where it starts and how it is finished."""
 
     architecture: Literal["lite", "deep", "wide"]
-    encoder: Literal["imagenet", "random"] = "random"
-    """Of deep and wide: begin with a ResNet that knows ImageNet, as DeOldify does."""
+    encoder: str = "random"
+    """Begin with an encoder that knows ImageNet. Of deep and wide: "imagenet", a ResNet that is
+    fetched, as DeOldify does; of lite with a MobileNet: the path of its safetensors."""
     shrink: Annotated[int, Between(1, 32)] = 1
     """Of deep and wide: divides every number of channels, for trials."""
+    shape: Literal["residual", "mobilenet-v1"] = "residual"
+    """Of lite: see `models.lite.LiteShape` and `models.lite_mobile.MobileShape`."""
     widths: tuple[Count, ...] = (48, 104, 192, 288)
+    """Of the residual shape."""
     decoder: tuple[Count, ...] = (144, 96, 48)
+    skips: tuple[Annotated[int, Between(0, 1024)], ...] = (128, 96, 48)
+    context: Count = 256
+    """Of the MobileNet shape."""
     bins: Annotated[int, Between(8, 400)] = 196
-    """These three shape lite; see `models.lite.LiteShape`."""
     ema: Annotated[float, Between(0, 0.99999)] = 0.0
     """Decay of the averaged weights that are scored and exported; 0 takes the last ones."""
     temperature: Annotated[float, Between(0.05, 2)] = 0.7
@@ -68,6 +74,8 @@ class Augment:
     """Chance of DeOldify's pixel noise."""
     degrade: Share = 0.0
     """Chance of each kind of film degrade (grain, blur, fading, old emulsions ...)."""
+    degrade_strength: Annotated[float, Between(0, 2)] = 1.0
+    """How strongly: factor on contrast changes, blur and grain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +93,8 @@ class Stage:
     accumulate: Annotated[int, Between(1, 256)] = 1
     """Parts that each device splits its photos of a step into, to save memory."""
     rates: tuple[Rate, ...]
-    """Highest learning rate: one for all, or of early encoder, late encoder and the rest."""
+    """Highest learning rate: one for all; or of early encoder, late encoder and the rest; or, of
+    lite with a MobileNet, of its encoder and the rest."""
     schedule: Literal["level", "one-cycle"] = "level"
     warmup: Share = 0.0
     """Share of the steps in which the rate rises (linearly, or along a cosine in one-cycle)."""
@@ -102,6 +111,10 @@ class Stage:
     rebalance: Share = 0.5
     """Lite: 0 weighs every pixel alike, 1 every bin alike (Zhang et al. 2016, lambda)."""
     label_smoothing: Annotated[float, Between(0, 0.5)] = 0.02
+    hints: Share = 0.0
+    """Lite with a MobileNet: share of the crops that come with hints of the right colors."""
+    score_every: Annotated[int, Between(0, 10_000_000)] = 0
+    """Steps of pretraining between scores on the validation photos; 0: none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +195,7 @@ class Recipe:
         for stage in (*self.pretrain, *([self.gan] if self.gan else [])):
             if stage.size % 32:
                 raise RecipeError(f"size = {stage.size} is not a multiple of 32")
-            groups = (1,) if self.generator.architecture == "lite" else (1, 3)
+            groups = (1, 2) if self.generator.architecture == "lite" else (1, 3)
             if len(stage.rates) not in groups:
                 raise RecipeError(f"rates = {list(stage.rates)} must hold {groups[-1]} or 1 number")
 

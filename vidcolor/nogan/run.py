@@ -6,7 +6,7 @@ import json
 import math
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ import torch
 
 from vidcolor.errors import RecipeError
 from vidcolor.nogan.distributed import DistributedContext
+from vidcolor.nogan.recipe import read_recipe
 
 
 class Stateful(Protocol):
@@ -37,14 +38,14 @@ class Run:
         kept = folder / "recipe.toml"
         if kept.exists() and not resume:
             raise RecipeError(f"{folder} holds a run; add --resume, or choose another --out")
-        if kept.exists() and kept.read_bytes() != recipe.read_bytes():
+        if kept.exists() and not _differ_in_steps_only(kept, recipe):
             raise RecipeError(
                 f"{recipe} is not the recipe that {folder} was begun with; resume with {kept}"
             )
         context.wait()
         if context.rank == 0:
             (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-            if not kept.exists():
+            if not kept.exists() or kept.read_bytes() != recipe.read_bytes():
                 shutil.copyfile(recipe, kept)
         context.wait()
         return cls(folder, context)
@@ -155,6 +156,18 @@ def _json(values: dict[str, float | str]) -> dict[str, float | str | None]:
         name: None if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in values.items()
     }
+
+
+def _differ_in_steps_only(kept: Path, recipe: Path) -> bool:
+    """Whether two recipes are alike, but that phases of pretraining may be longer or shorter."""
+    if kept.read_bytes() == recipe.read_bytes():
+        return True
+    settings = (read_recipe(path) for path in (kept, recipe))
+    ours, theirs = (
+        replace(s, pretrain=tuple(replace(stage, steps=1) for stage in s.pretrain))
+        for s in settings
+    )
+    return ours == theirs
 
 
 def _is_after(line: str, phase: str, step: int) -> bool:

@@ -24,7 +24,7 @@ from vidcolor.nogan.draw import draw_curves, draw_grid
 from vidcolor.nogan.generator_trainer import GeneratorTrainer
 from vidcolor.nogan.inflection import Score, best_of, cost
 from vidcolor.nogan.norms import fold
-from vidcolor.nogan.photos import Photos, center
+from vidcolor.nogan.photos import PhotoSet, center
 
 CHUNK = 16
 SHOWN = 8
@@ -39,7 +39,7 @@ class Scorer:
 
     def __init__(
         self,
-        photos: Photos,
+        photos: PhotoSet,
         *,
         size: int,
         count: int,

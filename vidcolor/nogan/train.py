@@ -7,23 +7,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vidcolor.errors import RecipeError
+from vidcolor.models.lite_mobile import MobileLite
 from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import generate_images, new_critic, train_critic
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.draw import draw_losses
 from vidcolor.nogan.gan import gan
-from vidcolor.nogan.generator_trainer import GeneratorTrainer, LiteTrainer, UNetTrainer
+from vidcolor.nogan.generator_trainer import GeneratorTrainer, LiteTrainer, UNetTrainer, unfinish
 from vidcolor.nogan.imagenet import encoder_weights, feature_loss
 from vidcolor.nogan.palette import Palette
-from vidcolor.nogan.photos import Photos
+from vidcolor.nogan.photos import PhotoSet
 from vidcolor.nogan.pretrain import OnStep, pretrain, steps_of
 from vidcolor.nogan.recipe import Recipe, Stage
 from vidcolor.nogan.run import Run, read_state
 from vidcolor.nogan.score import Scorer
+from vidcolor.nogan.validation import Validation
+
+COUNTED = 20_000
+"""Photos that the frequency of colors is taken from, evenly chosen."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +71,8 @@ def choose_phases(recipe: Recipe, names: Sequence[str]) -> list[Phase]:
 
 def train(
     recipe: Recipe,
-    photos: Photos,
-    validation: Photos,
+    photos: PhotoSet,
+    validation: PhotoSet,
     run: Run,
     *,
     only: Sequence[str] = (),
@@ -105,7 +111,8 @@ def train(
         folder = run.folder / f"images-{now.name.split('-')[1]}"
         if now.kind == "pretrain":
             assert now.stage is not None
-            pretrain(trainer, now.stage, photos, **where)
+            scored = Validation(validation, now.stage.size, recipe.scored, run.context.device)
+            pretrain(trainer, now.stage, photos, **where, validation=scored)
         elif now.kind == "images":
             generate_images(trainer, photos, folder, **where)
         elif now.kind == "critic":
@@ -120,7 +127,7 @@ def train(
     return export(trainer, recipe, photos, validation, run, names)
 
 
-def check_enough(recipe: Recipe, photos: Photos) -> None:
+def check_enough(recipe: Recipe, photos: PhotoSet) -> None:
     """Refuse sets that are smaller than a batch: every step would see the same photos."""
     largest = max(
         stage.batch for stage in (*recipe.pretrain, *([recipe.gan] if recipe.gan else []))
@@ -140,7 +147,7 @@ def check_ready(now: Phase, before: list[str], run: Run, *, has_start: bool) -> 
 
 
 def new_generator_trainer(
-    recipe: Recipe, photos: Photos, run: Run, start: Path | None
+    recipe: Recipe, photos: PhotoSet, run: Run, start: Path | None
 ) -> GeneratorTrainer:
     """The recipe's generator as it begins."""
     settings, content, context = recipe.generator, recipe.content, run.context
@@ -150,9 +157,9 @@ def new_generator_trainer(
         if kept.exists():
             palette = Palette(**torch.load(kept, weights_only=True))
         elif "palette" in state:
-            palette = Palette.around(photos, state["palette"])
+            palette = Palette.around(counted(photos), state["palette"])
         else:
-            palette = Palette.of(photos, settings.bins)
+            palette = Palette.of(counted(photos), settings.bins)
         run.write(kept, {"centers": palette.centers, "frequency": palette.frequency})
         trainer: GeneratorTrainer = LiteTrainer(settings, content, context, palette)
     else:
@@ -163,9 +170,16 @@ def new_generator_trainer(
     return trainer
 
 
+def counted(photos: PhotoSet) -> PhotoSet:
+    """Enough of the photos to know how frequent each color is."""
+    if len(photos) <= COUNTED:
+        return photos
+    return photos.subset(np.linspace(0, len(photos) - 1, COUNTED).astype(int).tolist())
+
+
 def _read_start(path: Path) -> dict[str, Tensor]:
     """The averaged, or else the latest, generator of a run's checkpoint, or a published one."""
-    from vidcolor.weights.checkpoint import load_generator
+    from vidcolor.weights.checkpoint import load_generator, load_trainable_lite
 
     state = None
     if path.suffix == ".pt":
@@ -178,11 +192,15 @@ def _read_start(path: Path) -> dict[str, Tensor]:
     network = load_generator(path)
     if not network.export_can_train:
         raise RecipeError(f"{path} is finished; give a checkpoint of its run to --start")
+    if isinstance(network, MobileLite):
+        trainable, metadata = load_trainable_lite(path)
+        unfinish(trainable, metadata)
+        return trainable.state_dict()
     return network.state_dict()
 
 
 def scorer_of(
-    recipe: Recipe, validation: Photos, context: DistributedContext, clips: Clips | None = None
+    recipe: Recipe, validation: PhotoSet, context: DistributedContext, clips: Clips | None = None
 ) -> Scorer:
     assert recipe.gan is not None
     size, count = recipe.gan.size, recipe.scored
@@ -192,8 +210,8 @@ def scorer_of(
 def export(
     trainer: GeneratorTrainer,
     recipe: Recipe,
-    photos: Photos,
-    validation: Photos,
+    photos: PhotoSet,
+    validation: PhotoSet,
     run: Run,
     names: list[str],
 ) -> Path | None:

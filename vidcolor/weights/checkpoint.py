@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vidcolor.errors import WeightsError
 from vidcolor.models.critic import Critic
+from vidcolor.models.lite_mobile import MobileLite
 from vidcolor.models.network import Generator, Network
 from vidcolor.models.registry import recognize
 from vidcolor.weights.check import is_html
@@ -28,7 +29,7 @@ def load_generator(path: Path) -> Generator:
     mode, without gradients, its norms folded; its `name` is "deep", "wide" or "lite".
     Raises WeightsError if the file cannot be read or is no generator's.
     """
-    network = _load(path)
+    network = _load(path).network
     if not isinstance(network, Generator):
         raise WeightsError(f"{path} is a critic, which only judges; give a generator's checkpoint")
     return network
@@ -36,10 +37,21 @@ def load_generator(path: Path) -> Generator:
 
 def load_critic(path: Path) -> Critic:
     """Build the critic that a checkpoint holds; otherwise as `load_generator`."""
-    network = _load(path)
+    network = _load(path).network
     if not isinstance(network, Critic):
         raise WeightsError(f"{path} is a generator ({network.name}); give a critic's checkpoint")
     return network
+
+
+def load_trainable_lite(path: Path) -> tuple[MobileLite, dict[str, str]]:
+    """A `lite` on a MobileNet with its norms, and the file's metadata.
+
+    Raises WeightsError if the file cannot be read or holds another network.
+    """
+    network, metadata = _load(path, fold=False)
+    if not isinstance(network, MobileLite):
+        raise WeightsError(f"{path} is no lite on a MobileNet; only such a file can go on learning")
+    return network, metadata
 
 
 class _Checkpoint(NamedTuple):
@@ -47,7 +59,13 @@ class _Checkpoint(NamedTuple):
     metadata: dict[str, str]
 
 
-def _load(path: Path) -> Network:
+class _Loaded(NamedTuple):
+    network: Network
+    metadata: dict[str, str]
+
+
+def _load(path: Path, *, fold: bool = True) -> _Loaded:
+    """fold: as for inference, not with all that training needs."""
     tensors, metadata = _read(path)
     try:
         fold_norms(tensors)
@@ -59,7 +77,9 @@ def _load(path: Path) -> Network:
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
         problem = str(error).partition("\n")[0]
         raise WeightsError(f"cannot use {path}: {problem}") from error
-    return network.eval().requires_grad_(False)
+    if fold:
+        network = network.for_inference()
+    return _Loaded(network.eval().requires_grad_(False), metadata)
 
 
 def _build(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Network:
