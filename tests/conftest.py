@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -26,6 +27,13 @@ from vidcolor.media.binary import find_ffmpeg
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder
+
+# The same examples in every run, and no clock that a busy machine could stop.
+hypothesis.settings.register_profile(
+    "fixed", derandomize=True, max_examples=50, deadline=None, database=None
+)
+hypothesis.settings.register_profile("search", max_examples=2000, deadline=None)
+hypothesis.settings.load_profile("fixed")
 
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=24000/1001:duration=0.5")
 TONE = ("-f", "lavfi", "-i", "sine=frequency=440:duration=0.5")

@@ -1,8 +1,10 @@
-"""Makes frozen/tiny.safetensors: checkpoints of DeOldify's networks at a small width, and answers.
+"""Makes frozen/tiny.safetensors and frozen/stills.safetensors.
 
-The networks agreed with the original on all of its own answers (tests/test_oracle.py) when this
-was run; so the answers of the small ones are kept here, to be held to where there is no oracle.
-Run it with `python tests/make_tiny.py`, and only if that still holds.
+The first holds checkpoints of DeOldify's networks at a small width, and their answers; the second
+what they make of a picture, step by step. Networks and arithmetic agreed with the original on all
+of its own answers (tests/test_oracle.py) when this was run; so those of the small ones are kept
+here, to be held to where there is no oracle. Run it with `PYTHONPATH=. python tests/make_tiny.py`,
+and only if that still holds.
 """
 
 import re
@@ -12,12 +14,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import tiny
 import torch
+from parity import exact
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from vidcolor.models.critic import Critic, CriticShape
 from vidcolor.models.unet import UNet, UNetShape
+from vidcolor.still import colorize_pixels
 from vidcolor.weights.checkpoint import load_critic, load_generator
 
 NETWORKS = {
@@ -140,9 +144,25 @@ def rename(name: str, rules: tuple[tuple[str, str], ...]) -> str:
     return name
 
 
+def stills(network: UNet, name: str) -> dict[str, Tensor]:
+    """What a still is made of and into, at every render factor of `tiny.RENDER_FACTORS`."""
+    steps = {}
+    for render_factor in tiny.RENDER_FACTORS:
+        colorizer = exact(network, render_factor)
+        final = colorize_pixels(tiny.picture(), colorizer)
+        made = {
+            "square": colorizer.gray,
+            "painted": colorizer.painted,
+            "final": torch.from_numpy(final),
+        }
+        for step, tensor in made.items():
+            steps[f"{name}_{render_factor}_{step}"] = tensor.contiguous()
+    return steps
+
+
 def main() -> None:
     rng = np.random.default_rng(1)
-    frozen = {}
+    frozen, pictures = {}, {}
     for name, make in NETWORKS.items():
         tensors = unfold(weights_for(make(), rng), rng)
         tensors = {rename(key, RULES[name]): tensor for key, tensor in tensors.items()}
@@ -156,7 +176,10 @@ def main() -> None:
             answer = network(tiny.question(size))
             print(f"{name} {size}: mean {answer.mean():.3f}, spread {answer.std():.3f}")
             frozen[f"{name}_out_{size}"] = answer
+        if isinstance(network, UNet):
+            pictures |= stills(network, name)
     save_file(frozen, tiny.PATH)
+    save_file(pictures, tiny.STILLS)
 
 
 if __name__ == "__main__":

@@ -12,11 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from parity import close, exact
 from PIL import Image
-from torch import Tensor
 
-from vidcolor.inference.colorizer import Colorizer
-from vidcolor.inference.settings import RenderSettings
 from vidcolor.models.unet import UNet
 from vidcolor.still import colorize_pixels
 from vidcolor.weights.checkpoint import load_critic, load_generator
@@ -42,32 +40,6 @@ def write_checkpoint(name: str, path: Path, *, legacy: bool = False, wrapped: bo
     }
     content = {"model": tensors, "opt": {"state": {}, "param_groups": []}} if wrapped else tensors
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
-
-
-class Watched(Colorizer):
-    """Remembers what went through: gray square, network output, painted square."""
-
-    gray: Tensor
-    output: Tensor
-    painted: Tensor
-
-    def rgb(self, luma: Tensor) -> Tensor:
-        def remember(_module: object, _inputs: object, output: Tensor) -> None:
-            self.output = output
-
-        hook = self.generator.register_forward_hook(remember)
-        self.gray, self.painted = luma, super().rgb(luma)
-        hook.remove()
-        return self.painted
-
-
-def close(what: str, got: np.ndarray, want: np.ndarray, limit: float, share: float = 1.0) -> None:
-    """Assert that no value is off by more than `limit`, nor more than `share` of them at all."""
-    assert got.shape == want.shape
-    error = np.abs(got.astype(np.float64) - want)
-    print(f"{what}: at most {error.max():.2g} off, {100 * (error > 0).mean():.4f} % differ")
-    assert error.max() <= limit
-    assert (error > 0).mean() <= share
 
 
 @pytest.fixture(params=["deep", pytest.param("wide", marks=pytest.mark.slow)])
@@ -102,8 +74,7 @@ def test_generator(size, generator, oracle):
 @pytest.mark.parametrize("case", ["A_rf6", "A_rf10", "B_rf6", "B_rf7", "B_rf10"])
 def test_still(case, generator, oracle):
     image, render_factor = case.split("_rf")
-    settings = RenderSettings(render_factor=int(render_factor), precision="fp32", edges="bilinear")
-    colorizer = Watched(generator, settings, device="cpu")
+    colorizer = exact(generator, int(render_factor))
     rgb = oracle[f"img_{image}"]
     final = colorize_pixels(rgb, colorizer)
     painted = colorizer.painted[0].movedim(0, 2).numpy()

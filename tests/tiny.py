@@ -3,12 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 PATH = Path(__file__).parent / "frozen" / "tiny.safetensors"
+STILLS = PATH.with_name("stills.safetensors")
 GENERATORS = ("deep", "wide")
+RENDER_FACTORS = (4, 5)
+"""Of the stills; the side of the second square is no multiple of 32."""
 
 
 def tensors(name: str) -> dict[str, Tensor]:
@@ -36,3 +40,17 @@ def question(size: int) -> Tensor:
 def answer(name: str, size: int) -> Tensor:
     """What the network must say to it."""
     return load_file(PATH)[f"{name}_out_{size}"]
+
+
+def picture() -> np.ndarray:
+    """A colored still (52, 70, 3) uint8: waves of three lengths, steep edges, and a gray corner."""
+    y, x = np.mgrid[:52, :70]
+    red, green, blue = (7 * x + 2 * y) % 256, (3 * x * y // 16) % 256, (255 - 5 * y + x) % 256
+    rgb = np.stack([red, green, blue], axis=2).astype(np.uint8)
+    rgb[30:, 48:] = (4 * x[30:, 48:, None] % 256).astype(np.uint8)
+    return rgb
+
+
+def step(name: str, render_factor: int, step: str) -> np.ndarray:
+    """What `name` must make of `picture()`: its "square", "painted" or "final"."""
+    return load_file(STILLS)[f"{name}_{render_factor}_{step}"].numpy()
