@@ -8,7 +8,7 @@ from vidcolor.batch import Outcome, plan, run
 from vidcolor.errors import MediaError, VidcolorError
 from vidcolor.resume.done_log import DoneLog
 
-LEDGER = DoneLog({})
+DONE_LOG = DoneLog({})
 
 
 @pytest.fixture
@@ -101,17 +101,17 @@ def test_done_files_are_skipped_and_a_failure_does_not_stop_the_rest(archive):
             raise MediaError("b.avi is broken")
         return Outcome(job, "done", 1)
 
-    outcomes = list(run(jobs, work, overwrite=False, done_log=LEDGER))
+    outcomes = list(run(jobs, work, overwrite=False, done_log=DONE_LOG))
     assert [outcome.status for outcome in outcomes] == ["skipped", "failed", "done", "done"]
     assert outcomes[1].error == "b.avi is broken"
 
 
 def test_a_result_that_exists_is_refused_when_its_source_is_named(archive):
     jobs = plan([archive / "a.mp4"], None, recursive=False)
-    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=False, done_log=LEDGER)
+    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=False, done_log=DONE_LOG)
     assert outcome.status == "failed"
     assert "--overwrite" in str(outcome.error)
-    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=True, done_log=LEDGER)
+    (outcome,) = run(jobs, lambda job: Outcome(job, "done"), overwrite=True, done_log=DONE_LOG)
     assert outcome.status == "done"
 
 
@@ -120,7 +120,7 @@ def test_a_missing_source():
         plan([Path("nowhere.mp4")], None, recursive=False),
         lambda job: Outcome(job, "done"),
         overwrite=False,
-        done_log=LEDGER,
+        done_log=DONE_LOG,
     )
     assert "nowhere.mp4: no such file" in str(outcome.error)
 
@@ -139,14 +139,48 @@ def test_the_same_command_goes_on_where_it_was_stopped(archive, overwrite):
         return Outcome(job, "done", 1)
 
     with pytest.raises(KeyboardInterrupt):
-        list(run(jobs, lambda job: work(job, stop="c.mkv"), overwrite=overwrite, done_log=LEDGER))
+        list(run(jobs, lambda job: work(job, stop="c.mkv"), overwrite=overwrite, done_log=DONE_LOG))
     jobs[1].target.write_text("somebody else's")
-    outcomes = list(run(jobs, work, overwrite=overwrite, done_log=LEDGER))
+    outcomes = list(run(jobs, work, overwrite=overwrite, done_log=DONE_LOG))
     assert outcomes[0].status == "skipped"
     # What was changed since is no longer the result of that command.
     assert outcomes[1].status == ("done" if overwrite else "failed")
     assert outcomes[2].status == "done"
     assert made == ["a.mp4", "b.avi", *(["b.avi"] if overwrite else []), "c.mkv"]
-    assert not list((archive / "out").glob(".*")), "the done_log goes when the command has ended"
-    (again, *_) = run(jobs, work, overwrite=overwrite, done_log=LEDGER)
+    assert not list((archive / "out").glob(".*")), "the log goes when the command has ended"
+    (again, *_) = run(jobs, work, overwrite=overwrite, done_log=DONE_LOG)
     assert again.status == ("done" if overwrite else "failed")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA error:\nlaunch failure"),
+        UnicodeEncodeError("utf-8", "\udcff", 0, 1, "surrogates not allowed"),
+        AssertionError(),
+    ],
+)
+def test_an_unforeseen_error_fails_one_file_and_is_logged(archive, error, caplog):
+    jobs = plan([archive / name for name in ("b.avi", "old/c.mkv")], None, recursive=False)
+
+    def work(job):
+        if job.source.name == "b.avi":
+            raise error
+        return Outcome(job, "done", 1)
+
+    outcomes = list(run(jobs, work, overwrite=False, done_log=DONE_LOG))
+    assert [outcome.status for outcome in outcomes] == ["failed", "done"]
+    said = str(outcomes[0].error)
+    assert "b.avi" in said
+    assert "\n" not in said
+    assert "Traceback" in caplog.text
+
+
+def test_ctrl_c_ends_all_files(archive):
+    def work(job):
+        raise KeyboardInterrupt
+
+    jobs = plan([archive], None, recursive=True)
+    with pytest.raises(KeyboardInterrupt):
+        list(run(jobs, work, overwrite=False, done_log=DONE_LOG))

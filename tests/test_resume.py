@@ -26,7 +26,8 @@ from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.publish import WORK_PREFIX
 from vidcolor.media.read import LumaFrame
-from vidcolor.resume.store import ABANDONED, PieceSettings, in_pieces, kept, sweep
+from vidcolor.resume.store import PieceSettings, in_pieces, kept
+from vidcolor.resume.work_folder import ABANDONED, piece_folder, sweep
 from vidcolor.settings import FilmSettings
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
@@ -36,6 +37,7 @@ SHORT = PieceSettings(seconds=2.0)
 FOUR = PieceSettings(seconds=4.0)
 QUICK = ("--render-factor", "4", "--device", "cpu", "--piece-seconds", "2")
 FAST = EncodeSettings(preset="ultrafast")
+QUICKLY = FilmSettings(encode=FAST, pieces=SHORT)
 
 # Starts with torch loaded, so that the films below are killed while they are colored.
 server = multiprocessing.get_context("forkserver")
@@ -97,7 +99,12 @@ def decoded(path: Path, streams: str = "0", *filters: str) -> list[str]:
 
 def color(source: Path, target: Path) -> None:
     """The work of a process that will be killed."""
-    colorize_film(source, target, make_colorizer(), FilmSettings(encode=FAST, pieces=SHORT))
+    colorize_film(
+        source,
+        target,
+        make_colorizer(),
+        QUICKLY,
+    )
 
 
 def wait_for(condition, seconds: float = 60.0) -> None:
@@ -129,7 +136,7 @@ def interrupted(source: Path, target: Path, colorizer: Colorizer) -> int:
             source,
             target,
             colorizer,
-            FilmSettings(encode=FAST, pieces=SHORT),
+            QUICKLY,
             on_frame=stop_after(110),
         )
     manifest = kept(target)
@@ -140,7 +147,7 @@ def interrupted(source: Path, target: Path, colorizer: Colorizer) -> int:
 @pytest.mark.slow
 def test_a_film_that_was_killed_equals_one_that_was_not(vfr_film, colorizer, tmp_path):
     whole, target = tmp_path / "whole.mp4", tmp_path / "killed.mp4"
-    colorize_film(vfr_film, whole, colorizer, FilmSettings(encode=FAST, pieces=SHORT))
+    colorize_film(vfr_film, whole, colorizer, QUICKLY)
     chance = random.Random(7)
     for _ in range(3):
         before = finished_pieces(target)
@@ -153,7 +160,11 @@ def test_a_film_that_was_killed_equals_one_that_was_not(vfr_film, colorizer, tmp
         assert not target.exists()
     notes = []
     report = colorize_film(
-        vfr_film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT), on_note=notes.append
+        vfr_film,
+        target,
+        colorizer,
+        QUICKLY,
+        on_note=notes.append,
     )
     assert report.kept >= 3 * 32
     assert notes == [f"going on after {report.kept} frames of an earlier run"]
@@ -164,14 +175,14 @@ def test_a_film_that_was_killed_equals_one_that_was_not(vfr_film, colorizer, tmp
 @pytest.mark.slow
 def test_a_run_that_was_killed_while_it_joined_the_pieces(film, colorizer, tmp_path):
     whole, target = tmp_path / "whole.mp4", tmp_path / "killed.mp4"
-    colorize_film(film, whole, colorizer, FilmSettings(encode=FAST, pieces=SHORT))
+    colorize_film(film, whole, colorizer, QUICKLY)
     run = server.Process(target=color, args=(film, target))
     run.start()
     wait_for(lambda: (manifest := kept(target)) and manifest.complete)
     run.kill()
     run.join()
     assert not target.exists()
-    report = colorize_film(film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT))
+    report = colorize_film(film, target, colorizer, QUICKLY)
     assert report.kept == report.frames == 240
     assert decoded(target) == decoded(whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == [film.name, target.name, whole.name]
@@ -230,37 +241,89 @@ def test_ctrl_c_prints_the_command_that_goes_on(film):
     assert sorted(path.name for path in film.parent.iterdir()) == ["film.mp4", target.name]
 
 
-def test_a_changed_source_starts_over_and_says_so(film, colorizer, tmp_path):
-    target = tmp_path / "out.mp4"
-    interrupted(film, target, colorizer)
+def refused(*arguments, **settings) -> str:
+    """The one line that a run is refused with."""
+    with pytest.raises(MediaError) as caught:
+        colorize_film(*arguments, **settings)
+    assert "\n" not in str(caught.value)
+    assert "add --fresh" in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_source_of_another_date_is_refused_and_nothing_is_lost(film, colorizer, tmp_path):
+    target, state = tmp_path / "out.mp4", film.stat()
+    frames = interrupted(film, target, colorizer)
     os.utime(film, (1, 1))
-    notes = []
-    report = colorize_film(
-        film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT), on_note=notes.append
-    )
-    assert notes == ["starting over: the source has changed"]
-    assert report.kept == 0
+    said = refused(film, target, colorizer, QUICKLY)
+    assert f"{frames} frames of an earlier run are kept" in said
+    subprocess.run(shlex.split(said.split("(")[1].split(")")[0]), check=True)
+    assert film.stat().st_mtime_ns == state.st_mtime_ns
+    assert colorize_film(film, target, colorizer, QUICKLY).kept == frames
 
 
-def test_other_settings_start_over_and_are_named(film, colorizer, tmp_path):
+def test_another_source_is_refused_and_nothing_is_lost(film, colorizer, tmp_path):
+    target, content, state = tmp_path / "out.mp4", film.read_bytes(), film.stat()
+    frames = interrupted(film, target, colorizer)
+    run_ffmpeg("-i", film, "-c", "copy", "-metadata", "title=Another", tmp_path / "other.mp4")
+    (tmp_path / "other.mp4").replace(film)
+    said = refused(film, target, colorizer, QUICKLY)
+    assert "made with a source of" in said
+    assert "put the former source back" in said
+    film.write_bytes(content)
+    os.utime(film, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert colorize_film(film, target, colorizer, QUICKLY).kept == frames
+
+
+def test_other_settings_are_refused_by_name_and_nothing_is_lost(film, colorizer, tmp_path):
+    target = tmp_path / "out.mp4"
+    frames = interrupted(film, target, colorizer)
+    other = EncodeSettings(preset="fast", crf=30)
+    said = refused(film, target, colorizer, FilmSettings(encode=other, pieces=SHORT))
+    assert "crf 17 instead of 30, preset ultrafast instead of fast" in said
+    assert "add --crf 17, add --preset ultrafast" in said
+    assert colorize_film(film, target, colorizer, QUICKLY).kept == frames
+
+
+def test_what_auto_found_before_is_named(film, colorizer, tmp_path, monkeypatch):
+    """As where a GPU is gone, or where ffmpeg and vidcolor were updated."""
+    target = tmp_path / "out.mp4"
+    frames = interrupted(film, target, colorizer)
+    folder = piece_folder(target)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    as_it_was = json.dumps(manifest)
+    manifest["settings"] |= {
+        "device": "cuda",
+        "precision": "fp16",
+        "model": "lite 0123456789abcdef",
+        "ffmpeg": "4.4, /opt/ffmpeg",
+        "vidcolor": "0.0.1",
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    said = refused(film, target, colorizer, QUICKLY)
+    for part in (
+        "device cuda instead of cpu",
+        "precision fp16 instead of ",
+        "ffmpeg 4.4, /opt/ffmpeg instead of ",
+        "vidcolor 0.0.1 instead of ",
+        "add --device cuda, set VIDCOLOR_FFMPEG to the former ffmpeg, add --precision fp16, "
+        "use vidcolor 0.0.1",
+    ):
+        assert part in said
+    assert "model" not in said, "its fingerprint differs because the precision does"
+    manifest["format"] = 1
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    sweep(tmp_path)
+    assert "another version of vidcolor" in refused(film, target, colorizer, QUICKLY)
+    (folder / "manifest.json").write_text(as_it_was)
+    assert colorize_film(film, target, colorizer, QUICKLY).kept == frames
+
+
+def test_fresh_deletes_what_is_kept(film, colorizer, tmp_path):
     target, notes = tmp_path / "out.mp4", []
     interrupted(film, target, colorizer)
-    other = EncodeSettings(preset="ultrafast", crf=30)
     report = colorize_film(
-        film, target, colorizer, FilmSettings(encode=other, pieces=SHORT), on_note=notes.append
-    )
-    assert notes == ["starting over: crf has changed"]
-    assert report.kept == 0
-
-
-def test_fresh_forgets(film, colorizer, tmp_path):
-    target, notes = tmp_path / "out.mp4", []
-    interrupted(film, target, colorizer)
-    report = colorize_film(
-        film,
-        target,
-        colorizer,
-        FilmSettings(encode=FAST, pieces=SHORT, fresh=True),
+        *(film, target, colorizer),
+        FilmSettings(encode=EncodeSettings(preset="fast"), pieces=SHORT, fresh=True),
         on_note=notes.append,
     )
     assert (report.kept, notes) == (0, [])
@@ -275,19 +338,35 @@ def emptied(path: Path) -> None:
     path.write_bytes(bytes(path.stat().st_size))
 
 
+def rotten(path: Path) -> None:
+    """One bit of a picture's data."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [("piece-00001", cut_off), ("piece-00001", emptied), ("piece-00001.npz", emptied)],
+    [
+        ("piece-00001", cut_off),
+        ("piece-00001", emptied),
+        ("piece-00001", rotten),
+        ("piece-00001.npz", emptied),
+    ],
 )
 @pytest.mark.slow
 def test_a_piece_that_was_damaged_is_made_again(film, colorizer, tmp_path, name, damage):
     whole, target, notes = tmp_path / "whole.mp4", tmp_path / "out.mp4", []
-    colorize_film(film, whole, colorizer, FilmSettings(encode=FAST, pieces=SHORT))
+    colorize_film(film, whole, colorizer, QUICKLY)
     frames = interrupted(film, target, colorizer)
     (piece,) = tmp_path.glob(f"{WORK_PREFIX}*/{name}")
     damage(piece)
     report = colorize_film(
-        film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT), on_note=notes.append
+        film,
+        target,
+        colorizer,
+        QUICKLY,
+        on_note=notes.append,
     )
     assert "1 of 3 finished pieces" in notes[0]
     assert 0 < report.kept < frames
@@ -301,14 +380,17 @@ def test_a_second_run_on_the_same_output_says_so(film, colorizer, tmp_path):
     try:
         wait_for(lambda: list(tmp_path.glob(f"{WORK_PREFIX}*/manifest.json")))
         with pytest.raises(MediaError, match="made by another run") as caught:
-            colorize_film(film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT))
+            colorize_film(
+                film,
+                target,
+                colorizer,
+                QUICKLY,
+            )
         assert "\n" not in str(caught.value)
     finally:
         run.kill()
         run.join()
-    colorize_film(
-        film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT)
-    )  # a dead run's lock is free
+    colorize_film(film, target, colorizer, QUICKLY)  # a dead run's lock is free
 
 
 def test_status_says_what_is_done_stopped_and_left(film, colorizer, tmp_path):
@@ -344,10 +426,152 @@ def test_a_trial_leaves_the_pieces_of_the_film_alone_and_none_of_its_own(film, c
             on_frame=stop_after(100),
         )
     assert sorted(tmp_path.rglob("*")) == before
-    assert (
-        colorize_film(film, target, colorizer, FilmSettings(encode=FAST, pieces=SHORT)).kept
-        == frames
-    )
+    assert colorize_film(film, target, colorizer, QUICKLY).kept == frames
+
+
+@pytest.mark.parametrize("words", [("--overwrite",), ()])
+def test_a_trial_under_the_name_of_a_film_that_was_killed_at_its_end(
+    film, colorizer, tmp_path, words
+):
+    """The trial is younger than the frames, but is not the film that they were joined to."""
+    target = tmp_path / "film.color.mp4"
+    run = server.Process(target=color, args=(film, target))
+    run.start()
+    wait_for(lambda: (manifest := kept(target)) and manifest.complete)
+    run.kill()
+    run.join()
+    assert not target.exists()
+    options = [*QUICK, "--preset", "ultrafast", *words]
+    result = CliRunner().invoke(command, [str(film), "--start", "0", "--end", "1", *options])
+    assert result.exit_code == 0, result.stderr
+    assert target.exists()
+    CliRunner().invoke(command, [str(film), "--start", "0", "--end", "1", *QUICK])  # sweeps
+    manifest = kept(target)
+    assert manifest is not None
+    assert manifest.frames == 240
+    report = colorize_film(film, target, colorizer, QUICKLY)
+    assert report.kept == report.frames == 240
+
+
+def test_a_run_that_was_killed_after_its_film_got_its_name(film, colorizer, tmp_path, monkeypatch):
+    """Its pieces are of no more use."""
+    target = tmp_path / "film.color.mp4"
+
+    def killed(store: object) -> None:
+        os.link(target, tmp_path / "as it was")
+        raise Enough
+
+    monkeypatch.setattr("vidcolor.resume.manifest.Manifest.clear", killed)
+    with pytest.raises(Enough):
+        colorize_film(film, target, colorizer, QUICKLY)
+    assert piece_folder(target).exists()
+    sweep(tmp_path)
+    assert not piece_folder(target).exists()
+
+
+@pytest.mark.parametrize("place", ["in a piece", "at the end"])
+def test_a_source_that_is_replaced_while_it_is_colored(film, colorizer, tmp_path, place):
+    """No film is half of the one and half of the other."""
+    target, other = tmp_path / "out.mp4", tmp_path / "other.mp4"
+    run_ffmpeg("-i", film, "-vf", "negate", "-fps_mode", "passthrough", "-c:a", "copy", other)
+    content, state = film.read_bytes(), film.stat()
+
+    def on_frame(done: int, total: int | None) -> None:
+        if done == {"in a piece": 110, "at the end": 240}[place]:
+            other.replace(film)
+
+    with pytest.raises(MediaError, match=r"changed or replaced while it was colored.*--fresh"):
+        colorize_film(film, target, colorizer, QUICKLY, on_frame=on_frame)
+    assert not target.exists()
+    frames = {"in a piece": 96, "at the end": 224}[place]
+    assert f"{frames} frames of an earlier run" in refused(film, target, colorizer, QUICKLY)
+    film.write_bytes(content)
+    os.utime(film, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert colorize_film(film, target, colorizer, QUICKLY).kept == frames
+
+
+def test_a_source_that_is_gone_before_its_film_is_joined(film, colorizer, tmp_path):
+    def on_frame(done: int, total: int | None) -> None:
+        if done == 240:
+            film.unlink()
+
+    with pytest.raises(MediaError, match="can no longer be read"):
+        colorize_film(
+            film,
+            tmp_path / "out.mp4",
+            colorizer,
+            QUICKLY,
+            on_frame=on_frame,
+        )
+
+
+WRONG = [
+    [],
+    3,
+    {},
+    {"source": 3},
+    {"source": {}},
+    {"source": {"path": 7}},
+    {"target": None},
+    {"target": "../../x"},
+    {"settings": []},
+    {"total": "many"},
+    {"total": 1e300},
+    {"pieces": {}},
+    {"pieces": [3]},
+    {"pieces": [{}]},
+    {"frames": "9"},
+    {"frames": -1},
+    {"frames": True},
+    {"size": None},
+    {"tail": [[0]]},
+    {"tail": 5},
+    {"tail": [["a", "b"]]},
+    {"first_pts": 2**80},
+    {"checkpoints": [[]]},
+    {"complete": "yes"},
+    {"result": "now"},
+]
+
+
+@pytest.fixture(scope="module")
+def kept_work(vfr_film, tmp_path_factory):
+    """Source and target of a run that was stopped."""
+    folder = tmp_path_factory.mktemp("kept")
+    source = folder / "film.mp4"
+    source.write_bytes(vfr_film.read_bytes())
+    interrupted(source, folder / "film.color.mp4", make_colorizer())
+    return source, folder / "film.color.mp4"
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=repr)
+def test_a_manifest_of_wrong_types_is_as_good_as_none(kept_work, tmp_path, wrong):
+    source, target = kept_work
+    file = piece_folder(target) / "manifest.json"
+    right = file.read_text()
+    content = json.loads(right)
+    if isinstance(wrong, dict) and wrong:
+        for name, value in wrong.items():
+            (content if name in content else content["pieces"][0])[name] = value
+    else:
+        content = wrong
+    file.write_text(json.dumps(content))
+    try:
+        result = CliRunner().invoke(command, ["status", str(source.parent), "--json"])
+        assert result.exit_code == 0, result.exception
+        assert json.loads(result.stdout)[0]["state"] == "left"
+        assert kept(target) is None
+    finally:
+        file.write_text(right)
+    assert kept(target) is not None
+
+
+def test_a_manifest_that_is_nested_too_deeply(kept_work):
+    file = piece_folder(kept_work[1]) / "manifest.json"
+    right = file.read_text()
+    file.write_text("[" * 100_000)
+    assert kept(kept_work[1]) is None
+    file.write_text(right)
 
 
 def test_a_log_holds_what_a_bug_report_needs(film, tmp_path):

@@ -9,7 +9,8 @@ from typing import Literal
 from vidcolor.errors import VidcolorError
 from vidcolor.media.containers import default_suffix
 from vidcolor.resume.done_log import DoneLog, sweep_done_logs
-from vidcolor.resume.store import kept, sweep
+from vidcolor.resume.store import kept
+from vidcolor.resume.work_folder import sweep
 
 log = logging.getLogger(__name__)
 
@@ -95,10 +96,11 @@ def run(
 ) -> Iterator[Outcome]:
     """Do the jobs one after the other; a job that fails does not stop the rest.
 
-    work(job) colors it and returns its outcome, or raises VidcolorError.
+    work(job) colors it and returns its outcome; whatever it raises, the job has failed and the next
+    one begins. Only KeyboardInterrupt and its like end the run.
     done_log: what the same command has made before it was stopped; that is not made again, neither
     with `overwrite` nor where the source is named.
-    What earlier runs left in the folders of the targets, and nobody can use, is removed first.
+    Unusable leftovers of earlier runs in the folders of the targets are removed first.
     """
     folders = dict.fromkeys(job.target.parent for job in jobs)
     for folder in folders:
@@ -121,9 +123,9 @@ def run(
             outcome = work(job)
             if job is not jobs[-1]:
                 done_log.note(job.source, job.target)
-        except (VidcolorError, OSError) as error:
+        except Exception as error:
             log.error("%s failed", job.source, exc_info=True)
-            outcome = Outcome(job, "failed", error=str(error))
+            outcome = Outcome(job, "failed", error=_in_one_line(error, job.source))
             unfinished = unfinished or kept(job.target) is not None
         yield outcome
     if not unfinished:
@@ -164,6 +166,16 @@ def _target(
     if output is None:
         return source.with_name(name)
     return output / source.relative_to(root).with_name(name) if root else output / name
+
+
+def _in_one_line(error: Exception, source: Path) -> str:
+    """What went wrong; of an error that nobody foresaw, where the rest of it is told."""
+    if isinstance(error, (VidcolorError, OSError)):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return f"{source}: memory ran out; free some, or use a smaller --batch-size"
+    said = " ".join([type(error).__name__, *str(error).split()])
+    return f"{source}: unexpected error ({said}); --log FILE writes down where it came from"
 
 
 def _make_folder(folder: Path) -> None:

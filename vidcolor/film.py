@@ -1,6 +1,7 @@
 """One film, path to path: probe, decode, color, encode piece by piece, join, publish."""
 
 import errno
+import math
 import os
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from vidcolor import __version__
 from vidcolor.chroma.temporal.filter import FilterState
 from vidcolor.errors import MediaError
 from vidcolor.inference.colorizer import Colorizer
+from vidcolor.inference.device import choose_precision, precision_name
 from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.join import join
 from vidcolor.media.probe import Film, probe
@@ -25,8 +27,9 @@ from vidcolor.media.read import LumaFrame
 from vidcolor.media.target import check_target
 from vidcolor.media.write import write_piece
 from vidcolor.pipeline import EncodedFrame, Work, encoded_frames
-from vidcolor.resume.manifest import Manifest, identity, plain
-from vidcolor.resume.reading import read_on, since_start
+from vidcolor.resume.checkpoint import ColorRecorder, FrameColors, Pace
+from vidcolor.resume.manifest import Manifest, identity, plain, same_source
+from vidcolor.resume.reading import not_as_before, read_on, since_start
 from vidcolor.resume.store import TAIL, PieceSettings, PieceStore, in_pieces, open_pieces
 from vidcolor.settings import FilmSettings
 
@@ -57,11 +60,13 @@ def colorize_film(
 
     settings: how it is read, filtered, encoded and resumed; the defaults where there are none.
     on_frame(done, total) is called after every frame; total is an estimate, or None.
-    on_note(line) is told when the run goes on after an earlier one, or why it starts over.
+    on_note(line) is told when the run goes on after an earlier one.
     The film appears under its name only when it is complete. Whatever stops the run, what it has
     finished stays in a hidden folder beside `target`, and the same call goes on after it; with a
     start or an end, nothing is kept.
-    Raises MediaError (with the remedy) and DeviceError.
+    Raises MediaError (with the remedy), also where an earlier run with other settings has left
+    frames that `settings.fresh` does not allow to delete, or where the source is changed
+    meanwhile; and DeviceError.
     """
     started = time.monotonic()
     source, target = Path(source), Path(target)
@@ -85,6 +90,11 @@ def colorize_film(
         total=total,
     )
     warnings: list[str] = []
+
+    def publish(unfinished: Path) -> None:
+        check_source(film, store)
+        store.note_result(unfinished)
+
     with _watched(target), _open_store(work, target, manifest, settings.fresh, on_note) as store:
         kept = store.manifest.frames
         if kept:
@@ -93,7 +103,8 @@ def colorize_film(
         make_pieces(
             work, pieces, store, on_frame=lambda done: on_frame(done, total), warn=warnings.append
         )
-        warnings += join(film, store.pieces, target, start=start, end=end)
+        with _unchanged_source(film, store):
+            warnings += join(film, store.pieces, target, start=start, end=end, on_complete=publish)
         frames = store.manifest.frames
     seconds = time.monotonic() - started
     # A piece that is begun anew finds the same damage again.
@@ -109,10 +120,12 @@ def make_pieces(
     warn: Callable[[str], object],
 ) -> None:
     """Color and encode every piece that `store` does not have."""
+    pace = Pace()
     while not store.manifest.complete:
         state = FilterState.of(store.state) if store.state else None
         try:
             with (
+                _unchanged_source(work.film, store),
                 read_on(
                     work.film,
                     store,
@@ -127,7 +140,10 @@ def make_pieces(
                 ) as frames,
             ):
                 for _, piece in groupby(frames, attrgetter("piece")):
-                    make_piece(work, store, piece, on_frame)
+                    recorder = _recorder(work, pieces, store, pace)
+                    make_piece(work, store, piece, recorder, on_frame)
+            if store.begun:  # colors are saved only where frames of the same piece follow
+                raise not_as_before(work.film)
             store.complete()
         except EndedEarly:
             # The encoder's jump to the piece met other frames than a decoder that comes from the
@@ -142,31 +158,82 @@ def _numbered(
 ) -> Iterator[tuple[int, LumaFrame]]:
     """Every frame with the number of its piece; a film that cannot be entered is one piece."""
     settings = pieces if store.manifest.seekable else None
-    return in_pieces(luma, work.film.time_base, settings, len(store.pieces))
+    return in_pieces(luma, work.film.time_base, settings, len(store.pieces), store.begun)
+
+
+def _recorder(
+    work: Work, pieces: PieceSettings, store: PieceStore, pace: Pace
+) -> ColorRecorder | None:
+    """What saves colors of the next piece while it is made; a trial keeps nothing."""
+    if work.trial:
+        return None
+    rate = work.film.frame_rate if store.manifest.seekable else None
+    expected = float(rate) * pieces.seconds if rate else math.inf
+    return ColorRecorder(pieces.save_every, expected, pace)
 
 
 def make_piece(
     work: Work,
     store: PieceStore,
     frames: Iterable[EncodedFrame],
+    recorder: ColorRecorder | None,
     on_frame: Callable[[int], None],
 ) -> None:
-    """Encode one piece and keep it."""
+    """Encode one piece, whose first frames may have saved colors, and keep it.
+
+    frames: all others of the piece, at least one.
+    """
     frames = iter(frames)
     first = next(frames)
     height, width = first.chroma.shape[1:]
-    done = store.manifest.frames
-    start = since_start(work.film, first.luma.pts) if store.manifest.seekable else None
+    done = sum(piece.frames for piece in store.pieces)
+    begin = store.begun[0] if store.begun else first.luma.pts
+    start = since_start(work.film, begin) if store.manifest.seekable else None
     path = store.scratch / "piece"
     last: deque[LumaFrame] = deque(maxlen=TAIL)
-    state = first.state
+    state: FilterState | None = None
     with write_piece(work.film, path, (width, height), work.encode, start=start) as writer:
+        for saved in store.saved_colors():
+            writer.write(*saved)
         for frame in chain([first], frames):
+            # Between batches alone: a run that goes on here then makes the very same batches.
+            if recorder and frame.begins_batch and recorder.is_due:
+                check_source(work.film, store)
+                store.keep_colors(recorder, last, state.arrays() if state else {})
+                last.clear()
             writer.write(frame.luma.pts, frame.chroma)
+            if recorder:
+                recorder.add(FrameColors(frame.luma.pts, frame.chroma))
             last.append(frame.luma)
             state = frame.state
             on_frame(done + writer.frames)
+    check_source(work.film, store)
     store.keep(writer.piece, last, state.arrays() if state else {})
+
+
+@contextmanager
+def _unchanged_source(film: Film, store: PieceStore) -> Iterator[None]:
+    """Blame an error that comes from a changed source on that."""
+    try:
+        yield
+    except MediaError:
+        check_source(film, store)
+        raise
+
+
+def check_source(film: Film, store: PieceStore) -> None:
+    """Raises MediaError where the source is no longer the file that the run began with."""
+    try:
+        if same_source(identity(film.path), store.manifest.source):
+            return
+    except OSError as error:
+        raise MediaError(
+            f"{film.path} can no longer be read ({error.strerror}); put it back and try again"
+        ) from error
+    raise MediaError(
+        f"{film.path} was changed or replaced while it was colored; put the former file back and "
+        "try again, or add --fresh to color the new one"
+    )
 
 
 def expected_frames(film: Film, start: float | None, end: float | None) -> int | None:
@@ -182,19 +249,22 @@ def expected_frames(film: Film, start: float | None, end: float | None) -> int |
 def settings_of(work: Work, pieces: PieceSettings) -> dict[str, Any]:
     """Everything beside the source that the pieces depend on."""
     colorizer = work.colorizer
+    # What was asked for: in a folder, the colorizer may have changed to another at an earlier film.
+    precision = choose_precision(colorizer.settings.precision, colorizer.device)
     render = replace(colorizer.settings, render_factor=colorizer.render_factor, batch_size=None)
     return plain(
         {
             "vidcolor": __version__,
-            "ffmpeg": [str(find_ffmpeg().path), find_ffmpeg().version],
-            "model": colorizer.fingerprint,
+            "ffmpeg": "{}.{}, {}".format(*find_ffmpeg().version, find_ffmpeg().path),
+            "model": f"{colorizer.name} {colorizer.fingerprint[:16]}",
             "device": colorizer.device.type,
             **asdict(render),
-            "precision": str(colorizer.dtype),
+            "precision": precision_name(precision),
             **asdict(work.encode),
             "deinterlace": work.film.deinterlace,
             "smooth": work.smooth.strength,
-            "piece length": asdict(pieces),
+            "piece_seconds": pieces.seconds,
+            "piece_cuts": [pieces.cut_from, pieces.cut_score],
         }
     )
 
@@ -202,18 +272,17 @@ def settings_of(work: Work, pieces: PieceSettings) -> dict[str, Any]:
 def _open_store(
     work: Work, target: Path, manifest: Manifest, fresh: bool, on_note: Callable[[str], None]
 ) -> AbstractContextManager[PieceStore]:
-    """Where the pieces lie until they are joined: for a trial, in a folder that always goes."""
+    """Where the pieces lie until they are joined; a trial's folder is always removed."""
     if work.trial:
-        return _trial_store(target)
+        return _trial_store(target, manifest)
     return open_pieces(target, manifest, fresh=fresh, on_note=on_note)
 
 
 @contextmanager
-def _trial_store(target: Path) -> Iterator[PieceStore]:
+def _trial_store(target: Path, manifest: Manifest) -> Iterator[PieceStore]:
     with work_folder(target.parent) as folder:
         scratch = folder / "run"
         scratch.mkdir()
-        manifest = Manifest(source={}, target=target.name, settings={}, total=None)
         yield PieceStore(folder, manifest, scratch)
 
 

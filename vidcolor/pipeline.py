@@ -36,6 +36,8 @@ class ColoredFrame(NamedTuple):
     """As it was read."""
     chroma: Tensor
     """(2, h, w) float32 BT.601 chroma in [-0.5, 0.5], on the work's device."""
+    begins_batch: bool
+    """First of those that the colorizer was given together."""
     state: FilterState | None = None
     """What smoothing needs to go on after this frame in another run."""
 
@@ -47,6 +49,8 @@ class EncodedFrame(NamedTuple):
     luma: LumaFrame
     chroma: np.ndarray
     """(2, h, w) uint8 code values of Cb and Cr."""
+    begins_batch: bool
+    """As of the colored frame."""
     state: FilterState | None
     """As of the colored frame."""
 
@@ -125,7 +129,10 @@ def color_batches(
         for piece, batch in batches:
             luma = torch.from_numpy(np.stack([frame.pixels for frame in batch])[:, None])
             chroma = neutral_bars(work.colorizer.chroma(luma).to(work.device), luma)
-            yield [ColoredFrame(piece, *pair) for pair in zip(batch, chroma, strict=True)]
+            yield [
+                ColoredFrame(piece, frame, own, begins_batch=number == 0)
+                for number, (frame, own) in enumerate(zip(batch, chroma, strict=True))
+            ]
 
 
 def steadied(
@@ -157,10 +164,10 @@ def steadied(
 def in_codes(frames: Iterable[ColoredFrame], work: Work) -> Iterator[EncodedFrame]:
     """Chroma to code values of the film's own matrix and range, at full size if guided."""
     film = work.film
-    for piece, luma, chroma, state in frames:
+    for piece, luma, chroma, begins_batch, state in frames:
         own = matrices.between_matrices(chroma[None], film.matrix)
         if luma.guide is not None:
             guide = torch.from_numpy(luma.guide)[None, None].to(work.device)
             own = upsample(own, guide)
         codes = matrices.to_codes(own, film.full_range)
-        yield EncodedFrame(piece, luma, codes[0].cpu().numpy(), state)
+        yield EncodedFrame(piece, luma, codes[0].cpu().numpy(), begins_batch, state)

@@ -17,7 +17,7 @@ class FilmSettings:
     smooth: SmoothSettings = field(default_factory=SmoothSettings)
     """How much colors are filtered over time."""
     pieces: PieceSettings = field(default_factory=PieceSettings)
-    """How the film is divided; finished pieces outlast a run that is stopped."""
+    """How the film is divided; finished pieces are kept when a run is stopped."""
     start: float | None = None
     """Seconds from the film's beginning; only frames from here on are colored and kept."""
     end: float | None = None
@@ -25,7 +25,7 @@ class FilmSettings:
     deinterlace: bool = False
     """Make one picture of the two fields of interlaced frames."""
     fresh: bool = False
-    """Forget what an earlier run has finished."""
+    """Delete what an earlier run has finished, and start over."""
 
     def __post_init__(self) -> None:
         if self.end is not None and self.end <= (self.start or 0):

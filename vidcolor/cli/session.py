@@ -19,7 +19,8 @@ from vidcolor.inference.settings import RenderSettings
 from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.probe import probe
 from vidcolor.resume.done_log import DoneLog
-from vidcolor.resume.store import PieceSettings, is_running, kept, piece_folder
+from vidcolor.resume.store import PieceSettings, kept
+from vidcolor.resume.work_folder import is_running, piece_folder
 from vidcolor.settings import FilmSettings
 from vidcolor.weights.catalog import VIDEO
 

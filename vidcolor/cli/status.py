@@ -13,7 +13,7 @@ from rich.text import Text
 from vidcolor.batch import Job, plan
 from vidcolor.media.publish import WORK_PREFIX
 from vidcolor.resume.manifest import Manifest, load_manifest
-from vidcolor.resume.store import is_running, piece_folder
+from vidcolor.resume.work_folder import is_running, piece_folder
 
 
 @dataclass(frozen=True)

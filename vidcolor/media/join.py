@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ def join(
     *,
     start: float | None = None,
     end: float | None = None,
+    on_complete: Callable[[Path], object] = lambda unfinished: None,
 ) -> list[str]:
     """Put the pieces one after the other, with the film's sound, subtitles, chapters and metadata.
 
@@ -59,11 +60,12 @@ def join(
     pieces: in the order of time, all in one folder, on the target's disk.
     start, end: seconds of the film, if the pieces are only that stretch of it; sound and subtitles
     are cut to it, and the result starts at zero.
+    on_complete: called with the path of the complete film just before it is renamed to `target`.
     Returns a warning for everything that the result does not hold as the source does.
     Raises MediaError when the film cannot be written.
     """
     carried, warnings = carried_streams(film, muxer(target.suffix))
-    with published(target, pieces[0].path.absolute().parent) as unfinished:
+    with published(target, pieces[0].path.absolute().parent, on_complete) as unfinished:
         doing = f"write {target}"
         try:
             _write(film, pieces, unfinished, carried, doing, start=start, end=end)

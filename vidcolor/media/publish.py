@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,10 +14,15 @@ WORK_PREFIX = ".vidcolor-"
 
 
 @contextmanager
-def published(target: Path, folder: Path | None = None) -> Iterator[Path]:
+def published(
+    target: Path,
+    folder: Path | None = None,
+    on_complete: Callable[[Path], object] = lambda unfinished: None,
+) -> Iterator[Path]:
     """A temporary path, with `target`'s suffix, that is renamed to it on success.
 
     folder: where it lies until then, on the same disk; beside the target if None.
+    on_complete: called with the temporary path just before it is renamed.
     Raises MediaError when the folder cannot be written.
     """
     with work_folder(folder or target.parent) as folder:
@@ -25,6 +30,7 @@ def published(target: Path, folder: Path | None = None) -> Iterator[Path]:
         yield unfinished
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
+        on_complete(unfinished)
         unfinished.replace(target)
 
 
@@ -36,7 +42,7 @@ def refuse_source(source: Path, target: Path) -> None:
 
 @contextmanager
 def work_folder(parent: Path) -> Iterator[Path]:
-    """A hidden folder in `parent` for what is unfinished; it goes, whatever happens.
+    """A hidden folder in `parent` for unfinished files; removed at the end, whatever happens.
 
     Raises MediaError when `parent` cannot be written.
     """

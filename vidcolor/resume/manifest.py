@@ -1,4 +1,4 @@
-"""What a run writes down beside its finished pieces, so that a later run can go on after them."""
+"""The record beside the finished pieces of a film, by which a later run goes on after them."""
 
 import hashlib
 import json
@@ -6,39 +6,65 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-FORMAT = 1
-"""Of the file; another number means that another vidcolor wrote it."""
+from vidcolor.resume.own_files import NotOwnError, read_own_text
+
+FORMAT = 2
+"""Of the file; another number means that another version of vidcolor wrote it."""
 
 NAME = "manifest.json"
 
 SAMPLE = 1 << 20
 """Bytes at either end of a source that are hashed."""
 
+Tail = tuple[tuple[int, int], ...]
+"""(timestamp, CRC-32 of the small luma) of the last frames that are finished: a run that goes on
+has to read these very frames again before it may take the next one for the first that is missing.
+"""
+
+Value = TypeVar("Value")
+
 
 @dataclass(frozen=True, kw_only=True)
 class FinishedPiece:
-    """A finished stretch of the colored film, as the manifest knows it."""
+    """A finished stretch of the colored film, as the manifest records it."""
 
     name: str
     """Of the file in the work folder."""
     size: int
-    """Bytes; a file of another size is not the one that was finished."""
+    """Bytes."""
+    crc: int
+    """CRC-32 of the file."""
     first_pts: int
     """Timestamp of the first frame, in units of the film's time base."""
     frames: int
-    tail: tuple[tuple[int, int], ...]
-    """(timestamp, CRC-32 of the small luma) of the last frames: a run that goes on has to read
-    these very frames again before it may take the next one for the first that is missing."""
+    tail: Tail
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """Saved colors of the piece in progress: of some frames that follow one another."""
+
+    name: str
+    """Of the file in the work folder."""
+    size: int
+    """Bytes."""
+    crc: int
+    """CRC-32 of the file."""
+    first_pts: int
+    latest_pts: int
+    """Smallest and largest timestamp; frames may be out of order."""
+    frames: int
+    tail: Tail
 
 
 @dataclass(kw_only=True)
 class Manifest:
-    """A film under way."""
+    """A film in progress."""
 
     source: dict[str, Any]
-    """Path, and what `identity` says."""
+    """What `identity` returned."""
     target: str
     settings: dict[str, Any]
     """Everything that the pieces depend on beside the source."""
@@ -48,19 +74,27 @@ class Manifest:
     """False once the film turned out not to give the same frames after a jump into its middle."""
     complete: bool = False
     """All pieces are finished; only the joining is left."""
+    result: list[int] | None = None
+    """Size and modification time (ns) of the joined film, from just before it gets its name."""
     pieces: list[FinishedPiece] = field(default_factory=list)
+    checkpoints: list[Checkpoint] = field(default_factory=list)
+    """Of the piece that follows `pieces`, in the order of its frames."""
 
     @property
     def frames(self) -> int:
-        """How many frames are finished."""
-        return sum(piece.frames for piece in self.pieces)
+        """How many frames need not be colored again."""
+        return sum(part.frames for part in (*self.pieces, *self.checkpoints))
 
-    def differences(self, other: "Manifest") -> list[str]:
-        """What keeps a run that wants `self` from going on with the pieces of `other`."""
-        names = sorted(self.settings.keys() | other.settings.keys())
-        changed = [name for name in names if self.settings.get(name) != other.settings.get(name)]
-        mine, others = ({**each.source, "path": None} for each in (self, other))
-        return [*(["the source"] if mine != others else []), *changed]
+    @property
+    def tail(self) -> Tail:
+        """Of the last of these frames; empty where there are none."""
+        last = (*self.pieces, *self.checkpoints)[-1:]
+        return last[0].tail if last else ()
+
+    def clear(self) -> None:
+        """Forget all frames."""
+        self.pieces.clear()
+        self.checkpoints.clear()
 
 
 def identity(source: Path) -> dict[str, Any]:
@@ -79,16 +113,25 @@ def identity(source: Path) -> dict[str, Any]:
     }
 
 
+def same_source(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two identities are of one source, wherever it lies."""
+    return {**one, "path": None} == {**other, "path": None}
+
+
 def load_manifest(folder: Path) -> Manifest | None:
     """The manifest of a work folder; None where there is none that this version understands."""
+    content = _content(folder)
     try:
-        content = json.loads((folder / NAME).read_text("utf-8"))
-        if content.pop("format") != FORMAT:
-            return None
-        pieces = [_piece(entry) for entry in content.pop("pieces")]
-        return Manifest(**content, pieces=pieces)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return _manifest(content) if content and content["format"] == FORMAT else None
+    except (KeyError, TypeError, ValueError):
         return None
+
+
+def is_of_other_version(folder: Path) -> bool:
+    """Whether another version of vidcolor left frames in this work folder."""
+    content = _content(folder) or {}
+    found = content.get("format", FORMAT)
+    return isinstance(found, int) and found != FORMAT and bool(content.get("pieces"))
 
 
 def save_manifest(manifest: Manifest, folder: Path, scratch: Path) -> None:
@@ -119,6 +162,94 @@ def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(settings))
 
 
-def _piece(entry: dict[str, Any]) -> FinishedPiece:
-    tail = tuple((int(pts), int(crc)) for pts, crc in entry.pop("tail"))
-    return FinishedPiece(**entry, tail=tail)
+def piece_name(number: int) -> str:
+    """Of the file in a work folder, counting pieces from 0."""
+    return f"piece-{number:05d}"
+
+
+def checkpoint_name(piece: int, number: int) -> str:
+    """Of the file in a work folder, counting pieces and their checkpoints from 0."""
+    return f"colors-{piece:05d}-{number:05d}"
+
+
+def _content(folder: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(read_own_text(folder / NAME))
+    except (OSError, ValueError, RecursionError, NotOwnError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _manifest(content: dict[str, Any]) -> Manifest:
+    """Raises KeyError, TypeError or ValueError for content that `save_manifest` does not write."""
+    source = _typed(content["source"], dict)
+    _typed(source["path"], str)
+    total, result = content["total"], content["result"]
+    manifest = Manifest(
+        source=source,
+        target=_file_name(content["target"]),
+        settings=_typed(content["settings"], dict),
+        total=None if total is None else _count(total),
+        seekable=_typed(content["seekable"], bool),
+        complete=_typed(content["complete"], bool),
+        result=None if result is None else [_count(number) for number in result],
+    )
+    for number, entry in enumerate(_typed(content["pieces"], list)):
+        manifest.pieces.append(
+            FinishedPiece(
+                name=_name(entry, piece_name(number)),
+                size=_count(entry["size"]),
+                crc=_count(entry["crc"]),
+                first_pts=_integer(entry["first_pts"]),
+                frames=_count(entry["frames"]),
+                tail=_tail(entry),
+            )
+        )
+    for number, entry in enumerate(_typed(content["checkpoints"], list)):
+        manifest.checkpoints.append(
+            Checkpoint(
+                name=_name(entry, checkpoint_name(len(manifest.pieces), number)),
+                size=_count(entry["size"]),
+                crc=_count(entry["crc"]),
+                first_pts=_integer(entry["first_pts"]),
+                latest_pts=_integer(entry["latest_pts"]),
+                frames=_count(entry["frames"]),
+                tail=_tail(entry),
+            )
+        )
+    return manifest
+
+
+def _typed(value: Any, kind: type[Value]) -> Value:
+    if not isinstance(value, kind):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
+        raise ValueError(f"{value!r} is no integer of 64 bits")
+    return value
+
+
+def _count(value: Any) -> int:
+    if _integer(value) < 0:
+        raise ValueError(f"{value!r} is negative")
+    return value
+
+
+def _file_name(value: Any) -> str:
+    if Path(_typed(value, str)).name != value:
+        raise ValueError(f"{value!r} is no name of a file")
+    return value
+
+
+def _name(entry: dict[str, Any], expected: str) -> str:
+    """Names are never taken from the file: they could lead out of the folder."""
+    if entry["name"] != expected:
+        raise ValueError(f"{entry['name']!r} is not {expected}")
+    return expected
+
+
+def _tail(entry: dict[str, Any]) -> Tail:
+    return tuple((_integer(pts), _count(crc)) for pts, crc in _typed(entry["tail"], list))

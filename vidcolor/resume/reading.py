@@ -9,6 +9,7 @@ from itertools import islice
 from vidcolor.errors import MediaError
 from vidcolor.media.probe import Film
 from vidcolor.media.read import LumaFrame, read_luma
+from vidcolor.resume.manifest import Tail
 from vidcolor.resume.store import PieceStore, tail_of
 
 
@@ -42,16 +43,19 @@ def read_on(
         yield frames
 
 
-def skip(
-    frames: Iterator[LumaFrame], count: int, tail: tuple[tuple[int, int], ...], film: Film
-) -> None:
+def skip(frames: Iterator[LumaFrame], count: int, tail: Tail, film: Film) -> None:
     """Pass over the frames that are finished. Raises MediaError where they are not those."""
     if not count:
         return
     last = deque(islice(frames, count), maxlen=len(tail))
     # Damaged pictures differ from one decoding to the next; their times do not.
     if [frame.pts for frame in last] != [pts for pts, _ in tail]:
-        raise MediaError(f"{film.path} is not decoded as it was before; add --fresh to start over")
+        raise not_as_before(film)
+
+
+def not_as_before(film: Film) -> MediaError:
+    """The kept frames cannot be told from those that are missing."""
+    return MediaError(f"{film.path} is not decoded as it was before; add --fresh to start over")
 
 
 def since_start(film: Film, pts: int) -> float:

@@ -1,13 +1,11 @@
-"""The finished pieces of a film under way, in a work folder that the same command finds again."""
+"""The finished pieces of a film in progress, in a work folder that the same command finds again."""
 
-import hashlib
 import math
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,69 +13,83 @@ from zipfile import BadZipFile
 from zlib import crc32
 
 import numpy as np
-from filelock import FileLock, Timeout
 
-from vidcolor.errors import MediaError
-from vidcolor.media.publish import WORK_PREFIX
+from vidcolor.errors import MediaError, VidcolorError
 from vidcolor.media.read import LumaFrame
 from vidcolor.media.write import Piece, frames_in
+from vidcolor.resume.checkpoint import ColorRecorder, FrameColors, saved_colors, saved_state
+from vidcolor.resume.difference import refusal
 from vidcolor.resume.manifest import (
     NAME,
+    Checkpoint,
     FinishedPiece,
     Manifest,
+    Tail,
+    checkpoint_name,
+    is_of_other_version,
     load_manifest,
+    piece_name,
     save_manifest,
     sync_folder,
 )
-
-LOCK = "lock"
-
-PATIENCE = 1.0
-"""Seconds to wait for the lock, which `is_running` and `sweep` hold for a moment too."""
+from vidcolor.resume.own_files import remove_all_but
+from vidcolor.resume.work_folder import LOCK, locked_folder, piece_folder
 
 TAIL = 8
 """Frames before a boundary that are read again; a cut score needs the two before its frame."""
 
-ABANDONED = 24 * 3600
-"""Seconds after which a work folder that has no lock is nobody's."""
+BLOCK = 1 << 20
+"""Bytes of a file that are read at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PieceSettings:
-    """Where one piece ends and the next begins."""
+    """Where one piece ends and the next begins, and when colors are saved within one."""
 
     seconds: float = 60.0
-    """Longest piece, which is the most that is lost when a run is killed."""
+    """Longest piece, in seconds of film."""
     cut_from: float = 0.8
     """Share of that length from which on a scene cut ends the piece."""
     cut_score: float = 10.0
-    """So much a frame that begins a scene differs from the one before."""
+    """How much a frame that begins a scene differs from the one before."""
+    save_every: float = 120.0
+    """Wall time in seconds after which the colors of an unfinished piece are saved, so that this is
+    about the most that a killed run loses. No result depends on it."""
+
+    def __post_init__(self) -> None:
+        if not self.seconds > 0:
+            raise VidcolorError(f"pieces of {self.seconds} s cannot be made; use more than 0")
 
 
 def in_pieces(
-    frames: Iterable[LumaFrame], time_base: Fraction, settings: PieceSettings | None, first: int
+    frames: Iterable[LumaFrame],
+    time_base: Fraction,
+    settings: PieceSettings | None,
+    first: int,
+    begun: tuple[int, int] | None = None,
 ) -> Iterator[tuple[int, LumaFrame]]:
     """Put before each frame the number of its piece, counting from `first`.
 
     It follows from timestamps and cut scores alone, so every run finds the same boundaries.
     settings: None for a single piece.
+    begun: first and largest timestamp of the frames before these that belong to the first piece.
     """
     number, longest = first, settings.seconds if settings else math.inf
-    begun = latest = None
+    begin, latest = begun or (None, None)
     for frame in frames:
-        if begun is None or latest is None:
-            begun = latest = frame.pts
+        if begin is None or latest is None:
+            begin = latest = frame.pts
         elif settings and frame.pts > latest:
-            seconds = float((frame.pts - begun) * time_base)
+            seconds = float((frame.pts - begin) * time_base)
             cut = frame.cut_score >= settings.cut_score and seconds >= settings.cut_from * longest
             if cut or seconds >= longest:
-                number, begun = number + 1, frame.pts
+                number, begin = number + 1, frame.pts
         latest = max(latest, frame.pts)
         yield number, frame
 
 
-def tail_of(frames: Iterable[LumaFrame]) -> tuple[tuple[int, int], ...]:
-    """What a manifest keeps of the last frames of a piece."""
+def tail_of(frames: Iterable[LumaFrame]) -> Tail:
+    """What a manifest keeps of the last frames that are finished."""
     return tuple((frame.pts, crc32(frame.pixels.tobytes())) for frame in frames)
 
 
@@ -100,16 +112,31 @@ class PieceStore:
         ]
 
     @property
-    def tail(self) -> tuple[tuple[int, int], ...]:
-        """(timestamp, CRC-32) of the last frames that are finished; empty at the beginning."""
-        return self.manifest.pieces[-1].tail if self.manifest.pieces else ()
+    def tail(self) -> Tail:
+        """(timestamp, CRC-32) of the last frames that are colored; empty at the beginning."""
+        return self.manifest.tail
 
     @property
     def state(self) -> dict[str, np.ndarray]:
-        """What `keep` was given with the last piece; empty at the beginning."""
-        if not self.manifest.pieces:
-            return {}
-        return _load_state(self.folder / self.manifest.pieces[-1].name) or {}
+        """The arrays that were given with the last of these frames; empty at the beginning."""
+        if self.manifest.checkpoints:
+            return saved_state(self.folder / self.manifest.checkpoints[-1].name)
+        if self.manifest.pieces:
+            return _load_state(self.folder / self.manifest.pieces[-1].name) or {}
+        return {}
+
+    @property
+    def begun(self) -> tuple[int, int] | None:
+        """First and largest timestamp of the piece in progress, if colors of it are saved."""
+        saved = self.manifest.checkpoints
+        if not saved:
+            return None
+        return saved[0].first_pts, max(checkpoint.latest_pts for checkpoint in saved)
+
+    def saved_colors(self) -> Iterator[FrameColors]:
+        """The first frames of the piece in progress, as far as they are saved."""
+        for checkpoint in self.manifest.checkpoints:
+            yield from saved_colors(self.folder / checkpoint.name)
 
     def keep(
         self, piece: Piece, last: Sequence[LumaFrame], state: Mapping[str, np.ndarray]
@@ -119,20 +146,52 @@ class PieceStore:
         last: the last frames of the piece, as they were read.
         state: small arrays that a later run needs to go on after the piece as this one does.
         """
-        name = f"piece-{len(self.manifest.pieces):05d}"
+        name = piece_name(len(self.manifest.pieces))
         unfinished = self.scratch / f"{name}.npz"
         with unfinished.open("wb") as file:
             np.savez(file, allow_pickle=False, **state)
         _move(unfinished, _state_path(self.folder / name))
         _move(piece.path, self.folder / name)
-        size = (self.folder / name).stat().st_size
+        size, crc = _size_and_crc(self.folder / name)
+        tail = self._tail_with(last)
+        replaced = list(self.manifest.checkpoints)
+        self.manifest.checkpoints.clear()
         self.manifest.pieces.append(
             FinishedPiece(
                 name=name,
                 size=size,
+                crc=crc,
                 first_pts=piece.first_pts,
                 frames=piece.frames,
-                tail=tail_of(last),
+                tail=tail,
+            )
+        )
+        self.save()
+        for checkpoint in replaced:
+            (self.folder / checkpoint.name).unlink(missing_ok=True)
+
+    def keep_colors(
+        self, recorder: ColorRecorder, last: Sequence[LumaFrame], state: Mapping[str, np.ndarray]
+    ) -> None:
+        """Take what the recorder has of the piece in progress; from now on it survives.
+
+        last: the last of these frames, as they were read. state: as for `keep`.
+        """
+        name = checkpoint_name(len(self.manifest.pieces), len(self.manifest.checkpoints))
+        pts, unfinished = recorder.pts, self.scratch / name
+        with unfinished.open("wb") as file:
+            recorder.save(file, state)
+        _move(unfinished, self.folder / name)
+        size, crc = _size_and_crc(self.folder / name)
+        self.manifest.checkpoints.append(
+            Checkpoint(
+                name=name,
+                size=size,
+                crc=crc,
+                first_pts=pts[0],
+                latest_pts=max(pts),
+                frames=len(pts),
+                tail=self._tail_with(last),
             )
         )
         self.save()
@@ -140,6 +199,12 @@ class PieceStore:
     def complete(self) -> None:
         """Note that there are no more pieces to come."""
         self.manifest.complete = True
+        self.save()
+
+    def note_result(self, film: Path) -> None:
+        """Note what the joined film, about to get its name, is recognized by."""
+        state = film.stat()
+        self.manifest.result = [state.st_size, state.st_mtime_ns]
         self.save()
 
     def give_up_seeking(self) -> None:
@@ -150,6 +215,9 @@ class PieceStore:
     def save(self) -> None:
         save_manifest(self.manifest, self.folder, self.scratch)
 
+    def _tail_with(self, last: Sequence[LumaFrame]) -> Tail:
+        return (*self.tail, *tail_of(last))[-TAIL:]
+
 
 @contextmanager
 def open_pieces(
@@ -158,125 +226,89 @@ def open_pieces(
     """The work folder for `target`, with the pieces that an earlier run of the same work left.
 
     wanted: the manifest of this run, still without pieces.
-    fresh: forget what there is.
-    on_note: told in one line when the run goes on, or why it starts over.
-    The folder goes when the block ends well; otherwise it stays if a piece in it is finished.
-    Raises MediaError while another run works on the same target.
+    fresh: delete what an earlier run left.
+    on_note: told in one line where some of the kept frames are damaged and made again.
+    The folder goes when the block ends well; otherwise it stays if frames in it are finished.
+    Raises MediaError while another run works on the same target, and where an earlier run left
+    frames that this one cannot go on after; nothing is deleted then.
     """
-    with _locked(target) as folder:
-        manifest = wanted if fresh else _continued(folder, wanted, on_note)
-        _clean(folder, manifest)
+    with locked_folder(target) as folder:
+        manifest = wanted if fresh else _continued(folder, target, wanted, on_note)
+        remove_all_but(folder, _names(manifest))
         scratch = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
         store = PieceStore(folder, manifest, scratch)
         try:
             store.save()
             yield store
-            manifest.pieces.clear()
+            manifest.clear()
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-            if not manifest.pieces:
+            if not manifest.frames:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def piece_folder(target: Path) -> Path:
-    """Where the pieces of `target` are kept: beside it, hidden, whatever its name looks like."""
-    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()
-    return target.parent / f"{WORK_PREFIX}{digest[:16]}"
-
-
 def kept(target: Path) -> Manifest | None:
-    """The manifest of a film that was stopped, or is under way; None where nothing is finished."""
+    """The manifest of a film that was stopped, or is in progress; None where nothing is kept."""
     manifest = load_manifest(piece_folder(target))
-    return manifest if manifest and manifest.pieces else None
+    return manifest if manifest and manifest.frames else None
 
 
-def is_running(folder: Path) -> bool:
-    """Whether a run holds this work folder."""
+def _continued(
+    folder: Path, target: Path, wanted: Manifest, on_note: Callable[[str], None]
+) -> Manifest:
+    """The manifest to go on with: the one in `folder`, if it is of the same work."""
+    if is_of_other_version(folder):
+        raise MediaError(
+            f"{target}: frames of an earlier run are kept, made by another version of vidcolor; "
+            "to go on after them, use that version; to delete them and start over, add --fresh"
+        )
+    found = load_manifest(folder)
+    if found is None or not found.frames:
+        return wanted
+    if reason := refusal(str(target), found, wanted):
+        raise MediaError(reason)
+    pieces = list(_whole_pieces(folder, found))
+    checkpoints = list(_whole_checkpoints(folder, found))
+    if len(pieces) < len(found.pieces):
+        on_note(f"only {len(pieces)} of {len(found.pieces)} finished pieces are undamaged")
+        found.complete, checkpoints = False, []
+    found.pieces, found.checkpoints = pieces, checkpoints
+    found.total, found.result = wanted.total, None
+    return found
+
+
+def _whole_pieces(folder: Path, manifest: Manifest) -> Iterator[FinishedPiece]:
+    """The pieces up to the first that is missing or was damaged."""
+    for piece in manifest.pieces:
+        path = folder / piece.name
+        if not _is_whole(path, piece) or _load_state(path) is None:
+            return
+        if frames_in(path) != piece.frames:
+            return
+        yield piece
+
+
+def _whole_checkpoints(folder: Path, manifest: Manifest) -> Iterator[Checkpoint]:
+    """The checkpoints up to the first that is missing or was damaged."""
+    for checkpoint in manifest.checkpoints:
+        if not _is_whole(folder / checkpoint.name, checkpoint):
+            return
+        yield checkpoint
+
+
+def _is_whole(path: Path, part: FinishedPiece | Checkpoint) -> bool:
     try:
-        with FileLock(folder / LOCK, timeout=0):
-            return False
-    except Timeout:
-        return True
+        return path.stat().st_size == part.size and _size_and_crc(path)[1] == part.crc
     except OSError:
         return False
 
 
-def sweep(parent: Path) -> None:
-    """Remove the work folders in `parent` that nobody works in and nobody can go on with."""
-    with suppress(OSError):
-        for folder in parent.glob(f"{WORK_PREFIX}*"):
-            _sweep(folder)
-
-
-def _sweep(folder: Path) -> None:
-    with suppress(OSError, Timeout):
-        if not (folder / LOCK).exists():
-            youngest = max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
-            if time.time() - youngest > ABANDONED:
-                shutil.rmtree(folder, ignore_errors=True)
-            return
-        with FileLock(folder / LOCK, timeout=0):
-            manifest = load_manifest(folder)
-            if manifest is None or _published(folder, manifest):
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _published(folder: Path, manifest: Manifest) -> bool:
-    """Killed after the film got its name and before the folder was removed."""
-    if not manifest.complete:
-        return False
-    target = folder.parent / manifest.target
-    return target.exists() and target.stat().st_mtime_ns >= (folder / NAME).stat().st_mtime_ns
-
-
-@contextmanager
-def _locked(target: Path) -> Iterator[Path]:
-    """Make the work folder and lock it. The lock of a run that was killed is free."""
-    folder = piece_folder(target)
-    lock = FileLock(folder / LOCK, timeout=PATIENCE)
-    try:
-        while not lock.is_locked:
-            folder.mkdir(exist_ok=True)
-            with suppress(FileNotFoundError):
-                lock.acquire()
-                if not (folder / LOCK).exists():  # a run that ended just now took it along
-                    lock.release()
-    except Timeout:
-        raise MediaError(
-            f"{target} is being made by another run; wait for it, or give another --output"
-        ) from None
-    try:
-        yield folder
-    finally:
-        lock.release()
-
-
-def _continued(folder: Path, wanted: Manifest, on_note: Callable[[str], None]) -> Manifest:
-    """The manifest to go on with: the one in `folder`, if it is of the same work."""
-    found = load_manifest(folder)
-    if found is None or not found.pieces:
-        return wanted
-    if different := wanted.differences(found):
-        have = "have" if len(different) > 1 else "has"
-        on_note(f"starting over: {' and '.join(different)} {have} changed")
-        return wanted
-    whole = list(_whole(folder, found))
-    if len(whole) < len(found.pieces):
-        on_note(f"only {len(whole)} of {len(found.pieces)} finished pieces are still whole")
-        found.complete = False
-    found.pieces, found.total = whole, wanted.total
-    return found
-
-
-def _whole(folder: Path, manifest: Manifest) -> Iterator[FinishedPiece]:
-    """The pieces up to the first that is missing or was damaged."""
-    for piece in manifest.pieces:
-        path = folder / piece.name
-        if not path.is_file() or path.stat().st_size != piece.size:
-            return
-        if frames_in(path) != piece.frames or _load_state(path) is None:
-            return
-        yield piece
+def _size_and_crc(path: Path) -> tuple[int, int]:
+    size = crc = 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            size, crc = size + len(block), crc32(block, crc)
+    return size, crc
 
 
 def _load_state(piece: Path) -> dict[str, np.ndarray] | None:
@@ -292,18 +324,11 @@ def _state_path(piece: Path) -> Path:
     return piece.with_name(f"{piece.name}.npz")
 
 
-def _clean(folder: Path, manifest: Manifest) -> None:
-    """Remove everything that does not belong to the finished pieces."""
-    wanted = {LOCK, NAME}
-    for piece in manifest.pieces:
-        wanted |= {piece.name, _state_path(folder / piece.name).name}
-    for path in folder.iterdir():
-        if path.name in wanted:
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+def _names(manifest: Manifest) -> set[str]:
+    """The entries of a work folder that this manifest needs."""
+    pieces = [piece.name for piece in manifest.pieces]
+    states = [_state_path(Path(name)).name for name in pieces]
+    return {LOCK, NAME, *pieces, *states, *(saved.name for saved in manifest.checkpoints)}
 
 
 def _move(finished: Path, name: Path) -> None:

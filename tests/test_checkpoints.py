@@ -1,0 +1,116 @@
+"""Colors that are saved while a piece is made, for models so slow that a piece takes long."""
+
+import pytest
+from conftest import run_ffmpeg
+from test_resume import Enough, decoded, stop_after
+
+from vidcolor.film import colorize_film
+from vidcolor.media.containers import EncodeSettings
+from vidcolor.resume.checkpoint import TRIAL_SECONDS, ColorRecorder, FrameColors, Pace
+from vidcolor.resume.store import PieceSettings, kept
+from vidcolor.resume.work_folder import piece_folder
+from vidcolor.settings import FilmSettings
+
+FAST = EncodeSettings(preset="ultrafast")
+OFTEN = PieceSettings(seconds=4.0, save_every=0.0)
+"""After every batch."""
+NEVER = PieceSettings(seconds=4.0)
+SAVED = FilmSettings(encode=FAST, pieces=OFTEN)
+UNSAVED = FilmSettings(encode=FAST, pieces=NEVER)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """Twelve seconds with frames stored out of order, a cut in each piece, and a late start."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=12"),
+        *("-vf", "negate=enable=mod(floor(t/3)\\,2)", "-c:v", "libx264", "-preset", "veryfast"),
+        *("-g", "25", "-bf", "2", "-output_ts_offset", "1.5", path),
+    )
+    return path
+
+
+def stopped(source, target, colorizer, frame, settings=SAVED):
+    """Stop a run at a frame; the manifest of what is kept."""
+    with pytest.raises(Enough):
+        colorize_film(
+            source,
+            target,
+            colorizer,
+            settings,
+            on_frame=stop_after(frame),
+        )
+    manifest = kept(target)
+    assert manifest is not None
+    return manifest
+
+
+@pytest.mark.parametrize("frames", [[13], [20, 31, 38], [39, 41, 79], [119]])
+def test_a_run_that_goes_on_within_a_piece_gives_the_same_film(film, colorizer, tmp_path, frames):
+    whole, target = tmp_path / "whole.mp4", tmp_path / "stopped.mp4"
+    colorize_film(film, whole, colorizer, UNSAVED)
+    saved = 0
+    for frame in frames:
+        saved = stopped(film, target, colorizer, frame).frames
+        assert frame - 12 < saved < frame, "no more is lost than two batches"
+    notes = []
+    report = colorize_film(film, target, colorizer, UNSAVED, on_note=notes.append)
+    assert report.kept == saved
+    assert notes == [f"going on after {report.kept} frames of an earlier run"]
+    assert report.frames == 120
+    assert decoded(target) == decoded(whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["stopped.mp4", "whole.mp4"]
+
+
+def test_a_film_that_cannot_be_entered_in_its_middle(colorizer, tmp_path):
+    """What is left of it is one piece, which may be hours of work."""
+    source, whole, target = (tmp_path / name for name in ("film.h264", "whole.mkv", "stopped.mkv"))
+    run_ffmpeg(
+        *("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=18"),
+        *("-c:v", "libx264", "-preset", "veryfast", "-g", "20", "-bf", "2", source),
+    )
+    colorize_film(source, whole, colorizer, SAVED)
+    manifest = stopped(source, target, colorizer, 175)
+    assert not manifest.seekable
+    assert manifest.frames > 160
+    report = colorize_film(source, target, colorizer, SAVED)
+    assert report.kept == manifest.frames
+    assert decoded(target) == decoded(whole)
+
+
+def test_saved_colors_that_were_damaged_are_made_again(film, colorizer, tmp_path):
+    whole, target = tmp_path / "whole.mp4", tmp_path / "stopped.mp4"
+    colorize_film(film, whole, colorizer, UNSAVED)
+    frames = stopped(film, target, colorizer, 38).frames
+    second = piece_folder(target) / "colors-00000-00001"
+    content = bytearray(second.read_bytes())
+    content[len(content) // 2] ^= 1
+    second.write_bytes(content)
+    report = colorize_film(film, target, colorizer, UNSAVED)
+    assert 0 < report.kept < frames
+    assert decoded(target) == decoded(whole)
+
+
+def test_nothing_is_saved_within_a_piece_that_is_made_soon_enough(film, colorizer, tmp_path):
+    target = tmp_path / "stopped.mp4"
+    assert stopped(film, target, colorizer, 70, UNSAVED).checkpoints == []
+
+
+@pytest.mark.parametrize(
+    ("seconds_per_frame", "wanted"), [(0.01, False), (0.05, False), (0.2, True), (3.0, True)]
+)
+def test_only_slow_runs_save_colors(colorizer, monkeypatch, seconds_per_frame, wanted):
+    """A piece of 1440 frames; the clock is ours."""
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    pictures = pytest.importorskip("numpy").zeros((2, 2, 4, 4), "uint8")
+    recorder = ColorRecorder(120.0, 1440, Pace())
+    due = 0
+    for pts in range(1440):
+        recorder.add(FrameColors(pts, pictures[0]))
+        now += seconds_per_frame
+        due += recorder.is_due
+    assert bool(due) == wanted
+    if not wanted:
+        assert recorder.pts == [] or now < TRIAL_SECONDS

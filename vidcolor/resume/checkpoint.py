@@ -1,0 +1,151 @@
+"""Colors of a piece in progress, saved so that a slow model need not make them twice.
+
+A piece is encoded without interruption, so a run that is killed loses its encoded part. Encoding
+costs little, coloring may take hours: saved colors are encoded once more, and the film is the one
+that an undisturbed run would have made, whenever they were saved.
+"""
+
+import time
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import numpy as np
+
+TRIAL_SECONDS = 5.0
+"""Wall time of a run after which its speed is judged."""
+
+TRIAL_BYTES = 128 * 2**20
+"""Uncompressed chroma that is held for that at most."""
+
+LARGEST_BUFFER = 64 * 2**20
+"""Compressed chroma that is held until it is saved."""
+
+STATE = "state_"
+"""Before the names of the arrays of the temporal filter's state."""
+
+
+class FrameColors(NamedTuple):
+    """The colors of one frame as the encoder takes them."""
+
+    pts: int
+    chroma: np.ndarray
+    """(2, h, w) uint8."""
+
+
+@dataclass
+class Pace:
+    """How fast a run colors; the wait for its first frame does not count."""
+
+    begun: float | None = None
+    frames: int = 0
+
+    def count(self) -> None:
+        """One more frame."""
+        self.begun = time.monotonic() if self.begun is None else self.begun
+        self.frames += 1
+
+    @property
+    def seconds(self) -> float:
+        """Since the first frame."""
+        return 0.0 if self.begun is None else time.monotonic() - self.begun
+
+
+class ColorRecorder:
+    """Collects the colors of a piece in progress, unless the run is so fast that none are needed.
+
+    interval: wall time in seconds between two checkpoints; a piece that takes no longer needs none.
+    expected: how many frames the piece may have.
+    pace: of the run, over all its pieces.
+    """
+
+    def __init__(self, interval: float, expected: float, pace: Pace):
+        self._interval = interval
+        self._expected = expected
+        self._pace = pace
+        self._wanted: bool | None = None  # until the pace is known
+        self._saved = time.monotonic()
+        self._shape: tuple[int, ...] = ()
+        self._raw: list[np.ndarray] = []
+        self._packed: list[bytes] = []
+        self.pts: list[int] = []
+        """Timestamps of the frames that were collected."""
+
+    def add(self, colors: FrameColors) -> None:
+        """Take the colors of the next frame."""
+        self._pace.count()
+        if self._wanted is None:
+            self._judge()
+        if self._wanted is False:
+            return
+        self.pts.append(colors.pts)
+        self._raw.append(colors.chroma)
+        self._shape = colors.chroma.shape
+        if self._wanted:
+            self._pack()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what was collected should be saved now."""
+        waited = time.monotonic() - self._saved >= self._interval
+        return bool(self.pts) and (waited or sum(map(len, self._packed)) > LARGEST_BUFFER)
+
+    def save(self, file: IO[bytes], state: Mapping[str, np.ndarray]) -> None:
+        """Write what was collected, and begin to collect anew.
+
+        state: of the temporal filter after the last of these frames.
+        """
+        self._pack()
+        np.savez(
+            file,
+            allow_pickle=False,
+            pts=np.array(self.pts, np.int64),
+            shape=np.array(self._shape, np.int64),
+            lengths=np.array([len(packed) for packed in self._packed], np.int64),
+            packed=np.frombuffer(b"".join(self._packed), np.uint8),
+            **{f"{STATE}{name}": array for name, array in state.items()},
+        )
+        self.pts = []
+        self._packed.clear()
+        self._saved = time.monotonic()
+
+    def _judge(self) -> None:
+        """Find out whether the piece will take longer than the interval."""
+        held = sum(chroma.nbytes for chroma in self._raw)
+        if self._interval <= 0:
+            self._wanted = True
+        elif self._pace.seconds >= TRIAL_SECONDS or held > TRIAL_BYTES:
+            frame = self._pace.seconds / self._pace.frames
+            self._wanted = frame * self._expected > self._interval
+            if not self._wanted:
+                self.pts.clear()
+                self._raw.clear()
+
+    def _pack(self) -> None:
+        self._packed += [
+            zlib.compress(np.ascontiguousarray(chroma).data, 1) for chroma in self._raw
+        ]
+        self._raw.clear()
+
+
+def saved_colors(path: Path) -> Iterator[FrameColors]:
+    """The frames that `ColorRecorder.save` wrote."""
+    with np.load(path) as arrays:
+        shape, packed = tuple(arrays["shape"]), arrays["packed"].data
+        begin = 0
+        for pts, length in zip(arrays["pts"].tolist(), arrays["lengths"].tolist(), strict=True):
+            raw = zlib.decompress(packed[begin : begin + length])
+            yield FrameColors(pts, np.frombuffer(raw, np.uint8).reshape(shape))
+            begin += length
+
+
+def saved_state(path: Path) -> dict[str, np.ndarray]:
+    """The temporal filter's state that `ColorRecorder.save` wrote."""
+    with np.load(path) as arrays:
+        return {
+            name.removeprefix(STATE): arrays[name]
+            for name in arrays.files
+            if name.startswith(STATE)
+        }
