@@ -15,7 +15,7 @@ from PIL import Image
 
 from vidcolor import __version__
 from vidcolor.cli import vidcolor as command
-from vidcolor.cli.options import Timecode
+from vidcolor.cli.types import Timecode
 from vidcolor.errors import WeightsError
 
 QUICK = ("--render-factor", "4", "--device", "cpu")
@@ -106,7 +106,7 @@ def test_one_bad_file_does_not_stop_a_folder_and_a_second_run_skips(clip, photo,
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["nowhere.mp4"], 1, "no such file"),
+        (["nowhere.mp4"], 2, "no such file"),
         (["{text}"], 1, "notes.txt"),
         (["{clip}", "--model", "nonsense"], 2, "lite, video, stable, artistic"),
         (["{clip}", "--render-factor", "3"], 2, "4<=x<=64"),
@@ -154,7 +154,7 @@ def test_ctrl_c_leaves_nothing_behind(number, code, make_clip, tmp_path):
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code, said
-    assert "stopped" in said
+    assert "Stopped; nothing unfinished is left behind." in said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
 
@@ -222,7 +222,7 @@ def test_preview_draws_a_labeled_sheet(clip, tmp_path):
 
 
 def test_preview_never_writes_over_the_film(clip, tmp_path):
-    film = tmp_path / "film.png"  # whatever it is called
+    film = tmp_path / "film.mp4"
     film.write_bytes(clip.read_bytes())
     result = vidcolor("preview", film, "--at", "0", "-o", film, "--overwrite")
     assert result.exit_code == 1

@@ -232,7 +232,7 @@ def test_ctrl_c_prints_the_command_that_goes_on(film):
     _, said = run.communicate(timeout=60)
     assert run.returncode == 130, said
     assert "of 240 frames of film.mp4 are kept" in said
-    again = shlex.split(said.split("to go on: ")[1])
+    again = shlex.split(said.split("To continue, run: ")[1])
     assert again == ["vidcolor", *words[:-1]]
     result = CliRunner().invoke(command, again[1:])
     assert result.exit_code == 0, result.stderr

@@ -36,8 +36,9 @@ class Job:
     source: Path
     target: Path
     kind: Literal["film", "still"]
-    from_folder: bool
-    """Found in a folder, so that a target that exists means done; named outright, it is refused."""
+    folder: Path | None = None
+    """The source folder it was found in, or None where the file was named itself. A target that
+    exists means done in the first case, and is refused in the second."""
 
 
 @dataclass(frozen=True)
@@ -71,20 +72,25 @@ def plan(sources: Sequence[Path], output: Path | None, *, recursive: bool) -> li
         several = len(found) > 1 or any(source.is_dir() for source in sources)
         jobs: dict[Path, Job] = {}
         for source, root in found.values():
-            kind = "still" if source.suffix.lower() in STILLS else "film"
+            kind = kind_of(source)
             target = _target(source, root, output, kind, several=several)
             if target in jobs:
                 raise VidcolorError(
                     f"{jobs[target].source} and {source} would both become {target}; "
                     "color them in two calls, with different --output folders"
                 )
-            jobs[target] = Job(source, target, kind, from_folder=root is not None)
+            jobs[target] = Job(source, target, kind, folder=root)
     except OSError as error:
         raise VidcolorError(f"{error.filename}: {error.strerror}; may you read it?") from error
     if not jobs:
         hint = "" if recursive else "; --recursive looks into their folders too"
         raise VidcolorError(f"no films or stills in {', '.join(map(str, sources))}{hint}")
     return list(jobs.values())
+
+
+def kind_of(source: Path) -> Literal["film", "still"]:
+    """What a source is taken for, by its suffix."""
+    return "still" if source.suffix.lower() in STILLS else "film"
 
 
 def run(
@@ -112,7 +118,7 @@ def run(
             if not job.source.exists():
                 raise VidcolorError(f"{job.source}: no such file or folder; is the name right?")
             made = done_log.has(job.source, job.target)
-            if made or (job.target.exists() and job.from_folder and not overwrite):
+            if made or (job.target.exists() and job.folder and not overwrite):
                 yield Outcome(job, "skipped")
                 continue
             if job.target.exists() and not overwrite:

@@ -1,8 +1,9 @@
-"""One picture that shows a film at several times, by several models and render factors."""
+"""A contact sheet: frames of a film, or a still, by several models and render factors."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -12,45 +13,73 @@ from vidcolor.inference.colorizer import Colorizer
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.publish import published, refuse_source
 from vidcolor.media.read import read_luma
+from vidcolor.media.still.picture import read_picture, to_8_bits
 from vidcolor.still import colorize_pixels
 
 CELL_WIDTH = 480
 FRAME_WIDTH = 2 * CELL_WIDTH
-"""What the generators are given: no less than they get of a film, up to render factor 60."""
+"""Width in pixels of what the generators are given: enough for render factors up to 60."""
 
 LABEL_HEIGHT = 22
 LOOK = 2.0
-"""Seconds of film in which a frame must appear after the time that was asked for."""
+"""Seconds after the requested time within which a frame must be found."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One way to color: what stands above it, and the colorizer."""
+    """A colorizer, and the label of its column."""
 
     label: str
     colorizer: Colorizer
 
 
-def contact_sheet(
-    source: Path, target: Path, times: Sequence[float], columns: Iterable[Column]
-) -> None:
-    """Write a PNG: a row for each time, the gray frame first, then a cell for each column.
+class Row(NamedTuple):
+    """One gray picture of the sheet."""
 
-    times: seconds from the film's beginning. columns may be made while they are used, so that no
-    more models are in memory than need be.
-    Raises MediaError where the film has no frame at a time, or the sheet cannot be written.
+    label: str
+    gray: np.ndarray
+    """(h, w) uint8 luma."""
+
+
+def contact_sheet(
+    source: Path, target: Path, rows: Sequence[Row], columns: Iterable[Column]
+) -> None:
+    """Write a PNG: for each row the gray picture, then one that each column colored.
+
+    source: what the rows were read from, which is never written over.
+    rows: pictures of one size. columns: may be made while they are used, so that only one model is
+    in memory at a time.
+    Raises MediaError where the sheet cannot be written.
     """
     refuse_source(source, target)
     if target.suffix.lower() != ".png":
-        raise MediaError(f"{target}: a contact sheet is a PNG; give it a name that ends with .png")
-    film = probe(source)
+        raise MediaError(f"{target}: the preview is a PNG; give it a name that ends with .png")
     with published(target) as unfinished:
-        grays = [frame_at(film, time) for time in times]
-        cells = [[cell(gray, clock(time)) for gray, time in zip(grays, times, strict=True)]]
+        cells = [[cell(row.gray, row.label) for row in rows]]
         for column in columns:
-            cells.append([cell(colored(column.colorizer, gray), column.label) for gray in grays])
-        sheet = np.concatenate([np.concatenate(rows, 0) for rows in cells], 1)
+            cells.append([cell(colored(column.colorizer, row.gray), column.label) for row in rows])
+        sheet = np.concatenate([np.concatenate(pictures, 0) for pictures in cells], 1)
         Image.fromarray(sheet).save(unfinished, "PNG")
+
+
+def usual_times(source: Path) -> tuple[float, ...]:
+    """Three times, in seconds, spread over the film; its beginning where its length is unknown."""
+    duration = probe(source).duration
+    return tuple(duration * share for share in (0.15, 0.5, 0.85)) if duration else (0.0,)
+
+
+def frames_of(source: Path, times: Sequence[float]) -> list[Row]:
+    """The frames of a film at these times in seconds. MediaError where it has none at one."""
+    film = probe(source)
+    return [Row(clock(time), frame_at(film, time)) for time in times]
+
+
+def still_of(source: Path) -> list[Row]:
+    """A still at the size that films are previewed at. MediaError where it cannot be read."""
+    gray = Image.fromarray(to_8_bits(read_picture(source).rgb)).convert("L")
+    scale = min(FRAME_WIDTH / gray.width, 4 * FRAME_WIDTH / gray.height)
+    size = (max(16, round(scale * gray.width)), max(16, round(scale * gray.height)))
+    return [Row(source.name, np.asarray(gray.resize(size, Image.Resampling.LANCZOS)))]
 
 
 def frame_at(film: Film, time: float) -> np.ndarray:

@@ -6,76 +6,90 @@ from pathlib import Path
 import click
 
 from vidcolor.batch import plan
-from vidcolor.cli import WORDS
+from vidcolor.cli.group import WORDS, Refused
 from vidcolor.cli.log import write_log
 from vidcolor.cli.options import (
-    Timecode,
     deinterlace_option,
     device_option,
     edges_option,
-    known_model,
+    given,
+    json_option,
+    model_option,
+    recursive_option,
+    render_factor_option,
     smooth_option,
+    sources_argument,
     weights_dir_option,
 )
 from vidcolor.cli.session import Session
-from vidcolor.inference.settings import PRECISIONS, RENDER_FACTORS, RenderSettings
+from vidcolor.cli.text import count
+from vidcolor.cli.types import PathName, Timecode
+from vidcolor.inference.settings import PRECISIONS, RenderSettings
 from vidcolor.resume.store import PieceSettings
 from vidcolor.weights.catalog import MODELS
 
+FILMS_ONLY = (
+    *("start", "end", "compare", "codec", "crf", "preset", "pix_fmt"),
+    *("smooth", "deinterlace", "piece_seconds"),
+)
+"""Parameters that do nothing for a still."""
+
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "-m",
-    "--model",
-    default="lite",
-    show_default=True,
-    callback=known_model,
-    metavar="lite|video|stable|artistic|FILE",
-    help="Built in, or DeOldify's, or the path of a .pth or .safetensors file.",
-)
-@click.option(
-    "-r",
-    "--render-factor",
-    type=click.IntRange(RENDER_FACTORS.start, RENDER_FACTORS.stop - 1),
-    help="Side of the square that the model sees, in 16 pixels. Small: vivid and bold; large: "
-    "detailed and careful. Default: the model's own "
-    f"({', '.join(f'{model.name} {model.render_factor}' for model in MODELS.values())}).",
+@sources_argument
+@model_option("The network that makes the colors; FILE is a .pth or .safetensors file.", "lite")
+@render_factor_option(
+    "Side, in units of 16 pixels, of the square at which the model computes colors. Larger values "
+    "take more time and memory.  [default: the model's own: "
+    f"{', '.join(f'{model.name} {model.render_factor}' for model in MODELS.values())}]"
 )
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
-    help="File, or folder for several sources. Default: SOURCE.color.SUFFIX beside the source.",
+    type=PathName(),
+    help="File to write, or folder to write to.  [default: NAME.color.SUFFIX beside the source]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace results that exist; never a source.")
-@click.option("--fresh", is_flag=True, help="Forget what a run that was stopped has finished.")
-@click.option("--recursive", is_flag=True, help="Look into the folders of folders too.")
-@click.option("--start", type=Timecode(), help="Color from here on: seconds or HH:MM:SS.")
-@click.option("--end", type=Timecode(), help="Color up to here.")
-@click.option("--compare", is_flag=True, help="Show source and result side by side.")
+@click.option(
+    "--fresh", is_flag=True, help="Discard the finished part of a stopped run and start over."
+)
+@recursive_option
+@click.option(
+    "--start", type=Timecode(), help="Color from this time on: seconds or HH:MM:SS. Films only."
+)
+@click.option("--end", type=Timecode(), help="Color up to this time. Films only.")
+@click.option(
+    "--compare", is_flag=True, help="Put source and result side by side into the film. Films only."
+)
 @click.option(
     "--saturation",
     type=click.FloatRange(0, 4),
     default=RenderSettings.saturation,
     show_default=True,
-    help="Factor on the colors; 0 is gray.",
+    help="Multiply the color saturation by this; 0 is gray.",
 )
 @click.option(
     "--hue",
     type=click.FloatRange(-180, 180),
     default=RenderSettings.hue,
     show_default=True,
-    help="Degrees by which the colors are turned.",
+    help="Rotate the hue by so many degrees.",
 )
 @click.option(
     "--codec",
-    help="ffmpeg's encoder, such as libx265, h264_nvenc, ffv1. "
-    "Default: libx264, libx265 above 8 bits, libvpx-vp9 in webm.",
+    help="ffmpeg encoder, such as libx265, h264_nvenc or ffv1. Films only.  "
+    "[default: libx264; libx265 above 8 bits; libvpx-vp9 in webm]",
 )
-@click.option("--crf", type=click.IntRange(0, 255), help="Quality; lower is better and larger.")
-@click.option("--preset", help="The encoder's word for how long it may take.")
-@click.option("--pix-fmt", help="ffmpeg's pixel format. Default: 4:2:0 in the source's depth.")
+@click.option(
+    "--crf",
+    type=click.IntRange(0, 255),
+    help="Quality of the encoder: lower is better and larger. Films only.",
+)
+@click.option("--preset", help="Speed preset of the encoder, such as fast. Films only.")
+@click.option(
+    "--pix-fmt",
+    help="ffmpeg pixel format. Films only.  [default: 4:2:0 at the source's bit depth]",
+)
 @smooth_option
 @edges_option
 @deinterlace_option
@@ -85,8 +99,13 @@ from vidcolor.weights.catalog import MODELS
     type=click.Choice(PRECISIONS),
     default=RenderSettings.precision,
     show_default=True,
+    help="Number format of the model's computations.",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), help="Default: what memory allows.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    help="Frames that the model colors together.  [default: what fits into memory]",
+)
 @weights_dir_option
 @click.option(
     "--piece-seconds",
@@ -94,34 +113,52 @@ from vidcolor.weights.catalog import MODELS
     default=PieceSettings.seconds,
     hidden=True,
 )
-@click.option("--json", "as_json", is_flag=True, help="Print a summary for programs on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="Only errors and warnings.")
-@click.option("-v", "--verbose", is_flag=True, help="Say how each film is read and written.")
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")
+@click.option(
+    "-v", "--verbose", is_flag=True, help="Print how each film is decoded and encoded as well."
+)
 @click.option(
     "--log",
     "log_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Add to this file what a bug report needs: versions, settings, ffmpeg's words.",
+    type=PathName(dir_okay=False),
+    help="Append versions, settings, ffmpeg's command lines and messages to this file.",
 )
 @click.pass_context
 def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
     """Color films, stills and folders of them.
 
-    Sound, subtitles, chapters, timing and the full-depth luma stay as they are.
+    Luma at its full bit depth, timestamps, sound, subtitles and chapters are kept. A run that was
+    stopped continues when the same command is given again.
     """
     if options["end"] is not None and options["end"] <= (options["start"] or 0):
-        raise click.UsageError("--end must be later than --start")
-    session = Session(options)
+        raise Refused("--end must be later than --start")
     jobs = plan(sources, options["output"], recursive=options["recursive"])
+    session = Session(options, jobs)
+    without_effect(ctx, session)
     if options["log_file"]:
         write_log(options["log_file"], jobs, options)
     try:
-        outcomes = session.run(jobs)
+        outcomes = session.run()
     except KeyboardInterrupt as stop:
-        for note in session.how_to_go_on(ctx.find_root().meta[WORDS]):
+        for note in session.what_is_left(ctx.find_root().meta[WORDS]):
             stop.add_note(note)
         raise
     if options["as_json"]:
         click.echo(json.dumps([session.summary(outcome) for outcome in outcomes], indent=2))
     if any(outcome.status == "failed" for outcome in outcomes):
         ctx.exit(1)
+
+
+def without_effect(ctx: click.Context, session: Session) -> None:
+    """Refuse options that no source is concerned by; say which ones do nothing for stills."""
+    names = given(ctx, FILMS_ONLY)
+    stills = sum(job.kind == "still" for job in session.jobs)
+    if not names or not stills:
+        return
+    have = "has" if len(names) == 1 else "have"
+    if stills == len(session.jobs):
+        raise Refused(
+            f"{' and '.join(names)} {have} no effect on stills, and there is no film; leave it out"
+        )
+    session.reporter.say(f"{' and '.join(names)} {have} no effect on the {count(stills, 'still')}")

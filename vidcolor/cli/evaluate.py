@@ -1,4 +1,4 @@
-"""The command `vidcolor evaluate`: figures for results, or for a model."""
+"""The command `vidcolor evaluate`: metrics of results, or of a model."""
 
 import json
 from collections.abc import Iterator
@@ -13,16 +13,21 @@ from rich.console import Console
 from vidcolor.batch import STILLS
 from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.cli.figures import show
+from vidcolor.cli.group import Refused
 from vidcolor.cli.options import (
+    all_there,
     device_option,
     edges_option,
-    known_model,
+    given,
+    model_option,
+    render_factor_option,
     smooth_option,
     weights_dir_option,
 )
 from vidcolor.cli.progress import Reporter
+from vidcolor.cli.types import PathName
 from vidcolor.errors import MediaError
-from vidcolor.inference.settings import RENDER_FACTORS, RenderSettings
+from vidcolor.inference.settings import RenderSettings
 from vidcolor.settings import FilmSettings
 
 if TYPE_CHECKING:
@@ -31,77 +36,81 @@ if TYPE_CHECKING:
     from vidcolor.inference.colorizer import Colorizer
 
 
+MODEL_ONLY = ("photos", "clips", "render_factor", "smooth", "edges", "weights_dir")
+"""Parameters that do nothing for results that exist already."""
+
+CLIPS_ONLY = ("smooth", "plots")
+"""Parameters that do nothing for stills."""
+
+
 @click.command()
-@click.argument("results", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--reference", type=click.Path(path_type=Path), help="The original in color.")
+@click.argument("results", metavar="[RESULT...]", nargs=-1, type=PathName(), callback=all_there)
+@click.option("--reference", type=PathName(exists=True), help="The original of RESULT, in color.")
+@model_option("Measure this model: color --photos and --clips from their luma with it.")
 @click.option(
-    "-m",
-    "--model",
-    callback=lambda ctx, param, value: value and known_model(ctx, param, value),
-    metavar="lite|video|stable|artistic|FILE",
-    help="Color --photos and --clips from their luma with this model, and judge that.",
+    "--photos", type=PathName(exists=True), help="Folder or zip file of color photos for --model."
 )
-@click.option("--photos", type=click.Path(exists=True, path_type=Path), help="A folder or zip.")
-@click.option("--clips", type=click.Path(exists=True, path_type=Path), help="A film or a folder.")
 @click.option(
-    "-r",
-    "--render-factor",
-    type=click.IntRange(RENDER_FACTORS.start, RENDER_FACTORS.stop - 1),
-    help="Default: the model's own.",
+    "--clips", type=PathName(exists=True), help="Film in color, or folder of them, for --model."
 )
+@render_factor_option("As for `colorize`, with --model.  [default: the model's own]")
 @smooth_option
 @edges_option
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
-    help="Only so many photos, evenly chosen, and so many frames of each clip.",
+    help="Measure only so many frames from the beginning of each film, and so many photos, "
+    "evenly chosen.",
 )
 @click.option(
     "--protocol",
     type=click.Choice(["ntire", "clean"]),
     default="ntire",
     show_default=True,
-    help="Which Frechet inception distance; the two cannot be compared.",
+    help="Variant of the Frechet inception distance; figures of the two are not comparable.",
 )
 @click.option(
     "--lines",
     type=click.IntRange(min=16),
     default=480,
     show_default=True,
-    help="Reduce what is higher than this before it is measured.",
+    help="Scale higher pictures down to this height before they are measured.",
 )
 @click.option(
     "--networks/--no-networks",
     default=True,
-    help="LPIPS and FID, which need networks that are fetched on first use.  [default: networks]",
+    help="Measure LPIPS and FID, whose networks are downloaded on first use.  [default: networks]",
 )
 @click.option(
     "--features",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="An ImageNet encoder's file, for a Frechet distance of what it sees; docs/evaluate.md.",
+    type=PathName(exists=True, dir_okay=False),
+    help="Weights of an ImageNet encoder, for a Frechet distance of its features.",
 )
 @click.option(
     "--plots",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Write a PNG for each film: chroma, and its change from frame to frame, over time.",
+    type=PathName(file_okay=False),
+    help="Folder for a PNG per film: chroma, and its change between frames, over time.",
 )
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option(
+    "--json", "json_file", type=PathName(dir_okay=False), help="Write the figures to this file."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Do not show progress.")
 @device_option
 @weights_dir_option
-def evaluate(results: tuple[Path, ...], **options) -> None:
-    """Measure RESULTs against their original, or what a model makes of photos and clips.
+@click.pass_context
+def evaluate(ctx: click.Context, results: tuple[Path, ...], **options) -> None:
+    """Measure colored RESULTs against the original, or a model on color photos and clips.
 
     \b
     vidcolor evaluate film.color.mp4 --reference film.mp4
     vidcolor evaluate --model lite --photos photos.zip --clips clips/
 
-    The gray input and the original always stand beside. docs/evaluate.md says what is measured.
+    The tables also have rows for the gray input and for the original itself.
     """
     from vidcolor.evaluate.report import EvaluateSettings, Evaluation, Networks, document
     from vidcolor.inference.device import choose_device
 
-    check(results, options)
+    check(ctx, results, options)
     make_places(options)
     settings = EvaluateSettings(
         protocol=options["protocol"],
@@ -123,19 +132,33 @@ def evaluate(results: tuple[Path, ...], **options) -> None:
         write_json(options["json_file"], json.dumps(figures, indent=2, allow_nan=False))
 
 
-def check(results: tuple[Path, ...], options: dict) -> None:
-    """Raises UsageError unless the words make one of the two kinds of call."""
+def check(ctx: click.Context, results: tuple[Path, ...], options: dict) -> None:
+    """Refuse a call that is neither of the two kinds, and options that would do nothing in it."""
     if results and options["reference"] and not options["model"]:
+        idle = given(ctx, MODEL_ONLY)
+        if idle:
+            raise Refused(f"{' and '.join(idle)} can only be used with --model")
+        if options["reference"].suffix.lower() in STILLS:
+            refuse_idle(given(ctx, (*CLIPS_ONLY, "limit")), "stills")
         return
     if not results and options["model"] and (options["photos"] or options["clips"]):
+        if not options["clips"]:
+            refuse_idle(given(ctx, CLIPS_ONLY), "photos")
         return
     raise click.UsageError(
         "give RESULT... and --reference ORIGINAL, or --model with --photos, --clips or both"
     )
 
 
+def refuse_idle(names: list[str], material: str) -> None:
+    """Refuse options that have no effect on the material."""
+    if names:
+        have = "has" if len(names) == 1 else "have"
+        raise Refused(f"{' and '.join(names)} {have} no effect on {material}; leave it out")
+
+
 def make_places(options: dict) -> None:
-    """Find out before the work whether its result can be written."""
+    """Make sure before the work that its result can be written."""
     from vidcolor.media.publish import check_folder
 
     if options["plots"]:
@@ -153,7 +176,7 @@ def make_places(options: dict) -> None:
 def measure(
     results: tuple[Path, ...], options: dict, films: "Evaluation", photos: "Evaluation"
 ) -> None:
-    """Films or stills that are there already."""
+    """Measure films or stills that exist already."""
     reference = options["reference"]
     names = [path.name for path in results]
     rows = {
@@ -164,11 +187,11 @@ def measure(
         photos.still(reference, rows)
         return
     with progress(1, options["quiet"]) as reporter, reporter.film(reference.name) as bar:
-        films.film(reference, rows, on_frame=bar.on_frame)
+        films.film(reference, rows, limit=options["limit"], on_frame=bar.on_frame)
 
 
 def measure_model(options: dict, films: "Evaluation", photos: "Evaluation") -> None:
-    """What a model makes of photos and of clips."""
+    """Color photos and clips with a model, and measure the results."""
     from vidcolor.cli.models import load_colorizer
     from vidcolor.evaluate.coloring import color_and_measure, color_photos_and_measure
     from vidcolor.evaluate.pairs import films_in
@@ -204,7 +227,7 @@ def measure_model(options: dict, films: "Evaluation", photos: "Evaluation") -> N
 
 
 def ways_to_color(colorizer: "Colorizer", label: str, strength: str) -> "dict[str, Way]":
-    """The rows of a model: frame by frame and, unless that is off, smoothed."""
+    """The rows of a model: without smoothing and, unless it is off, with it."""
     from vidcolor.evaluate.coloring import LOSSLESS
     from vidcolor.film import colorize_film
 
@@ -236,7 +259,7 @@ def write_plots(films: "Evaluation", folder: Path) -> None:
 
 
 def write_json(target: Path, text: str) -> None:
-    """All of it, or nothing."""
+    """Write a file that appears under its name only when it is complete."""
     from vidcolor.media.publish import published
 
     with published(target) as unfinished:

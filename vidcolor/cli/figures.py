@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vidcolor.cli.text import count, one_line
+
 EACH_FRAME = {
     "psnr_rgb": ("PSNR RGB", ".2f"),
     "psnr_ab": ("PSNR ab", ".2f"),
@@ -26,18 +28,18 @@ OVER_TIME = {
     "ab_change": ("ab change", ".3f"),
     "fps": ("fps", ".1f"),
 }
-"""Figures of `vidcolor.evaluate.score.Figures`: what stands above them, and how they are shown."""
+"""Fields of `vidcolor.evaluate.score.Figures`: their column headings and formats."""
 
 
 def show(document: dict[str, Any]) -> None:
     """Print the tables of what `vidcolor.evaluate.report.document` returns."""
     console = Console()
     for line in document["left_out"]:
-        click.echo(line, err=True)
+        click.echo(one_line(line), err=True)
     if rows := document["photos"]:
-        console.print(table(f"{document['photo_count']} photos", rows, EACH_FRAME))
+        console.print(table(count(document["photo_count"], "photo"), rows, EACH_FRAME))
     if rows := document["films"]:
-        films = f"{len(document['clips'])} films"
+        films = count(len(document["clips"]), "film")
         console.print(table(f"{films}, each frame", rows, EACH_FRAME))
         console.print(table(f"{films}, over time", rows, OVER_TIME))
 
@@ -45,7 +47,7 @@ def show(document: dict[str, Any]) -> None:
 def table(
     title: str, rows: dict[str, dict[str, float | None]], columns: dict[str, tuple[str, str]]
 ) -> Table:
-    """One line for each row; figures that no row has are left out."""
+    """One line per row; figures that no row has are left out."""
     result = Table(box=SIMPLE, title=title, title_justify="left")
     result.add_column("")
     shown = {
@@ -57,10 +59,10 @@ def table(
         result.add_column(heading, justify="right")
     for name, row in rows.items():
         cells = (cell(row[figure], how) for figure, (_, how) in shown.items())
-        result.add_row(Text(name), *cells)
+        result.add_row(Text(one_line(name)), *cells)
     return result
 
 
 def cell(value: float | None, how: str) -> str:
-    """A figure as text; nothing where there is none."""
+    """A figure as text; empty where there is none."""
     return "" if value is None else format(value, how)

@@ -1,12 +1,14 @@
-"""The command `vidcolor info`: what this installation has to work with."""
+"""The command `vidcolor info`: what this installation works with."""
 
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from vidcolor import __version__
 from vidcolor.cli.options import device_option, weights_dir_option
+from vidcolor.cli.text import one_line
 from vidcolor.errors import VidcolorError
 
 
@@ -14,32 +16,45 @@ from vidcolor.errors import VidcolorError
 @device_option
 @weights_dir_option
 def info(device: str, weights_dir: Path | None) -> None:
-    """Say which ffmpeg, device, precision and models are used."""
-    import torch
+    """Show the versions, ffmpeg, models, device and precision in use."""
+    # Line by line: importing torch, for the last ones, takes seconds.
+    for lines in (_program(), _ffmpeg(), _models(weights_dir), _torch(device)):
+        for name, value in lines:
+            click.echo(f"{name:<18}{one_line(value)}")
 
-    from vidcolor.inference.device import choose_device, choose_precision, describe
+
+def _program() -> Iterator[tuple[str, str]]:
+    yield "vidcolor", f"{__version__}, Python {platform.python_version()}"
+
+
+def _ffmpeg() -> Iterator[tuple[str, str]]:
+    """The one that is run and why, and the others."""
     from vidcolor.media.binary import choose_ffmpeg
+
+    try:
+        ffmpeg = choose_ffmpeg()
+    except VidcolorError as error:
+        yield "ffmpeg", str(error)
+        return
+    yield "ffmpeg", f"{ffmpeg.taken}: {ffmpeg.reason}"
+    if others := [*map(str, ffmpeg.others), *ffmpeg.unfit]:
+        yield "ffmpeg not taken", "; ".join(others)
+
+
+def _models(weights_dir: Path | None) -> Iterator[tuple[str, str]]:
     from vidcolor.weights.catalog import MODELS
     from vidcolor.weights.places import locate
 
-    chosen = choose_device(device)
-    precision = str(choose_precision("auto", chosen)).removeprefix("torch.")
-    try:
-        ffmpeg = choose_ffmpeg()
-        ffmpeg_lines = {"ffmpeg": f"{ffmpeg.taken}: {ffmpeg.reason}"}
-        if others := [*map(str, ffmpeg.others), *ffmpeg.unfit]:
-            ffmpeg_lines["ffmpeg not taken"] = "; ".join(others)
-    except VidcolorError as error:
-        ffmpeg_lines = {"ffmpeg": str(error)}
     at_hand = [name for name, model in MODELS.items() if locate(model, weights_dir)]
+    yield "models at hand", ", ".join(at_hand) or "none"
 
-    lines = {
-        "vidcolor": f"{__version__}, Python {platform.python_version()}",
-        "torch": torch.__version__,
-        **ffmpeg_lines,
-        "device": describe(chosen),
-        "precision": precision,
-        "models at hand": ", ".join(at_hand) or "none",
-    }
-    for name, value in lines.items():
-        click.echo(f"{name:<18}{value}")
+
+def _torch(device: str) -> Iterator[tuple[str, str]]:
+    import torch
+
+    from vidcolor.inference.device import choose_device, choose_precision, describe
+
+    yield "torch", torch.__version__
+    chosen = choose_device(device)
+    yield "device", describe(chosen)
+    yield "precision", str(choose_precision("auto", chosen)).removeprefix("torch.")

@@ -1,4 +1,4 @@
-"""The log of a run: what a maintainer needs for a bug report."""
+"""The log of a run, for bug reports."""
 
 import logging
 import platform
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 
 
 def write_log(path: Path, jobs: Sequence[Job], options: dict) -> None:
-    """From now on add to `path` everything that the package logs, versions and settings first.
+    """Append versions and settings to `path`, and from now on everything that the package logs.
 
-    ffmpeg's command lines and words are logged by `media.process`, errors with their traceback.
+    That includes ffmpeg's command lines and messages, and errors with their traceback.
     Raises VidcolorError where `path` cannot be written, or is one of the films.
     """
     films = {place.resolve() for job in jobs for place in (job.source, job.target)}
     if path.resolve() in films:
-        raise VidcolorError(f"{path} is a film, not a log; give another name to --log")
+        raise VidcolorError(f"{path} is a source or a result; give another name to --log")
     try:
         handler = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
     except OSError as error:

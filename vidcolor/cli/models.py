@@ -1,4 +1,4 @@
-"""From the name of a model to a colorizer, with a progress bar if it must be fetched."""
+"""From the name of a model to a colorizer, with a progress bar if it must be downloaded."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ def load_colorizer(
     weights_dir: Path | None,
     on_note: Callable[[str], object] | None = None,
 ) -> "Colorizer":
-    """Find or fetch the model, load it, put it on the device.
+    """Find or download the model, load it and move it to the device.
 
     on_note: is told when coloring has to change its precision; else the log is.
     Raises WeightsError and DeviceError.

@@ -1,82 +1,100 @@
-"""Options and values that several commands share."""
+"""Arguments and options that several commands share."""
 
-import re
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from vidcolor.chroma.temporal.settings import STRENGTHS, SmoothSettings
-from vidcolor.errors import WeightsError
-from vidcolor.inference.settings import EDGES, RenderSettings
-from vidcolor.weights.catalog import lookup
+from vidcolor.cli.group import COMMANDS, Refused
+from vidcolor.cli.types import ModelName, PathName
+from vidcolor.inference.settings import EDGES, RENDER_FACTORS, RenderSettings
+from vidcolor.weights.catalog import MODELS
 
 
-class Timecode(click.ParamType):
-    """Seconds, or [HH:]MM:SS, with a fraction if need be."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        if isinstance(value, float):
-            return value
-        if not re.fullmatch(r"(\d+:){0,2}\d+(\.\d+)?", str(value)):
-            self.fail(f"{value!r} is no time; write seconds or HH:MM:SS", param, ctx)
-        seconds = 0.0
-        for part in str(value).split(":"):
-            seconds = 60 * seconds + float(part)
-        return seconds
+def all_there(
+    ctx: click.Context, param: click.Parameter, sources: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    """Callback: refuse, before any work, if a source does not exist."""
+    missing = [source for source in sources if not _exists(source)]
+    if missing and not ctx.resilient_parsing:
+        raise Refused(f"{_no_such(missing)}; {_hint(missing[0])}")
+    return sources
 
 
-class Numbers(click.ParamType):
-    """Whole numbers between commas, each out of a range."""
-
-    name = "numbers"
-
-    def __init__(self, allowed: range):
-        self.allowed = allowed
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            numbers = tuple(int(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is no list of numbers such as 10,21,35", param, ctx)
-        for number in numbers:
-            if number not in self.allowed:
-                low, high = self.allowed.start, self.allowed.stop - 1
-                self.fail(f"{number} is out of range; use {low} to {high}", param, ctx)
-        return numbers
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # it is there, or its folder may not be read: reading it says why
+        return True
 
 
-def known_model(ctx: click.Context, param: click.Parameter, value: str) -> str:
-    """Callback of --model: refuse what is neither a known name nor a file."""
-    if not Path(value).expanduser().is_file():
-        try:
-            lookup(value)
-        except WeightsError as error:
-            raise click.BadParameter(str(error), ctx, param) from error
-    return value
+def _no_such(missing: Sequence[Path]) -> str:
+    return f"no such file or folder: {', '.join(map(str, missing))}"
 
+
+def _hint(missing: Path) -> str:
+    if os.path.lexists(missing):
+        return "it is a link, and what it points to is gone"
+    if str(missing) in COMMANDS:
+        return f"a command comes first: `vidcolor {missing} ...`"
+    if missing.name == str(missing) and not missing.suffix:
+        return "check the name; `vidcolor --help` lists the commands"
+    return "check the name; nothing was done"
+
+
+sources_argument = click.argument(
+    "sources",
+    metavar="SOURCE...",
+    nargs=-1,
+    required=True,
+    type=PathName(),
+    callback=all_there,
+)
+
+recursive_option = click.option(
+    "--recursive", is_flag=True, help="Search the subfolders of folders as well."
+)
 
 weights_dir_option = click.option(
     "--weights-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Look for models here first, and download them to here.",
+    type=PathName(file_okay=False),
+    help="Folder to search for models first, and to download them to.",
 )
 
+
+class DeviceName(click.ParamType):
+    """A name that torch knows."""
+
+    name = "device"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        names = ("auto", "cpu", "cuda", "mps")
+        found = (name for name in names if name.startswith(incomplete))
+        return [CompletionItem(name) for name in found]
+
+
 device_option = click.option(
-    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1, mps ..."
+    "--device",
+    type=DeviceName(),
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda|cuda:1|mps",
+    help="Where to compute; auto takes a GPU if there is one.",
 )
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 deinterlace_option = click.option(
     "--deinterlace",
     is_flag=True,
-    help="Make one picture of the two fields of interlaced frames. Default: keep the fields.",
+    help="Turn interlaced frames into progressive ones.  [default: keep the fields]",
 )
 
 smooth_option = click.option(
@@ -84,7 +102,7 @@ smooth_option = click.option(
     type=click.Choice(STRENGTHS),
     default=SmoothSettings.strength,
     show_default=True,
-    help="How much a film's colors are steadied over time.",
+    help="Average colors over time, along the motion, to reduce flicker. Films only.",
 )
 
 edges_option = click.option(
@@ -92,5 +110,40 @@ edges_option = click.option(
     type=click.Choice(EDGES),
     default=RenderSettings.edges,
     show_default=True,
-    help="Guided: colors end where the picture has an edge. Bilinear: as DeOldify does.",
+    help="How the model's small color planes are enlarged: along the edges of the picture, "
+    "or bilinearly as in DeOldify.",
 )
+
+
+def model_option(help_text: str, default: str | None = None) -> Callable[[Any], Any]:
+    """--model, with the names and files that it takes."""
+    return click.option(
+        "-m",
+        "--model",
+        type=ModelName(),
+        default=default,
+        show_default=default is not None,
+        metavar=f"{'|'.join(MODELS)}|FILE",
+        help=help_text,
+    )
+
+
+def render_factor_option(help_text: str) -> Callable[[Any], Any]:
+    """--render-factor in its range."""
+    return click.option(
+        "-r",
+        "--render-factor",
+        type=click.IntRange(RENDER_FACTORS.start, RENDER_FACTORS.stop - 1),
+        help=help_text,
+    )
+
+
+def given(ctx: click.Context, names: Sequence[str]) -> list[str]:
+    """Which of these parameters the user wrote, as they are written: `--end`, not `end`."""
+    written = [
+        param
+        for param in ctx.command.params
+        if param.name in names
+        and ctx.get_parameter_source(param.name) is ParameterSource.COMMANDLINE
+    ]
+    return [max(param.opts, key=len) for param in written]

@@ -1,48 +1,61 @@
-"""The command `vidcolor preview`: a contact sheet instead of trial and error."""
+"""The command `vidcolor preview`: a few frames, by several models and render factors."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-from vidcolor.cli.options import Numbers, Timecode, device_option, known_model, weights_dir_option
+from vidcolor.cli.group import Refused
+from vidcolor.cli.options import all_there, device_option, weights_dir_option
+from vidcolor.cli.text import one_line
+from vidcolor.cli.types import ModelNames, Numbers, PathName, Timecode
 from vidcolor.errors import VidcolorError
 from vidcolor.inference.settings import RENDER_FACTORS, RenderSettings
+from vidcolor.weights.catalog import MODELS
 
 
-def known_models(ctx: click.Context, param: click.Parameter, value: str) -> tuple[str, ...]:
-    """Callback of --models: names or files between commas."""
-    return tuple(known_model(ctx, param, name) for name in value.split(","))
+def one_there(ctx: click.Context, param: click.Parameter, source: Path) -> Path:
+    """Callback: refuse a source that does not exist."""
+    return all_there(ctx, param, (source,))[0]
 
 
 @click.command()
-@click.argument("film", type=click.Path(path_type=Path))
+@click.argument("source", type=PathName(), callback=one_there)
 @click.option(
     "--at",
     "times",
     multiple=True,
     type=Timecode(),
-    help="Seconds or HH:MM:SS; may be given several times. Default: three times of the film.",
+    help="Time of a frame, in seconds or HH:MM:SS; repeatable. Films only.  "
+    "[default: at 15, 50 and 85 % of the film]",
 )
 @click.option(
     "-r",
     "--render-factors",
     type=Numbers(RENDER_FACTORS),
-    help=f"Such as 10,21,35 ({RENDER_FACTORS.start} to {RENDER_FACTORS.stop - 1}). "
-    "Default: each model's own.",
+    metavar="N,N,...",
+    help=f"From {RENDER_FACTORS.start} to {RENDER_FACTORS.stop - 1}.  [default: each model's own]",
 )
-@click.option("-m", "--models", default="lite", show_default=True, callback=known_models)
+@click.option(
+    "-m",
+    "--models",
+    type=ModelNames(),
+    default="lite",
+    show_default=True,
+    metavar="MODEL,MODEL,...",
+    help=f"Of {', '.join(MODELS)}, or weights files.",
+)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Default: FILM.preview.png beside the film.",
+    type=PathName(dir_okay=False),
+    help="PNG to write.  [default: NAME.preview.png beside the source]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a contact sheet that exists.")
+@click.option("--overwrite", is_flag=True, help="Replace the PNG if it exists.")
 @device_option
 @weights_dir_option
 def preview(
-    film: Path,
+    source: Path,
     times: tuple[float, ...],
     render_factors: tuple[int, ...] | None,
     models: tuple[str, ...],
@@ -51,16 +64,26 @@ def preview(
     device: str,
     weights_dir: Path | None,
 ) -> None:
-    """Color single frames of FILM with every model and render factor, on one labeled sheet."""
-    from vidcolor.cli.models import load_colorizer
-    from vidcolor.media.probe import probe
-    from vidcolor.preview import Column, contact_sheet
+    """Color a few frames of a film, or a still, by several models and render factors.
 
-    target = output or film.with_name(f"{film.stem}.preview.png")
+    Writes one PNG: a row per frame, with the gray frame first, and a labeled column for each
+    combination of model and render factor.
+    """
+    target = output or source.with_name(f"{source.stem}.preview.png")
     if target.exists() and not overwrite:
         raise VidcolorError(f"{target} exists already; add --overwrite, or give another --output")
-    duration = probe(film).duration
-    thirds = tuple(duration * share for share in (0.15, 0.5, 0.85)) if duration else (0.0,)
+    click.echo(f"reading {one_line(str(source))}", err=True)
+
+    from vidcolor.batch import kind_of
+    from vidcolor.cli.models import load_colorizer
+    from vidcolor.preview import Column, contact_sheet, frames_of, still_of, usual_times
+
+    if kind_of(source) == "still":
+        if times:
+            raise Refused("--at has no effect on a still; leave it out")
+        rows = still_of(source)
+    else:
+        rows = frames_of(source, times or usual_times(source))
 
     def columns() -> Iterator[Column]:
         for name in models:
@@ -76,5 +99,5 @@ def preview(
                     f"{Path(name).name}, render factor {colorizer.render_factor}", colorizer
                 )
 
-    contact_sheet(film, target, times or thirds, columns())
-    click.echo(target)
+    contact_sheet(source, target, rows, columns())
+    click.echo(one_line(str(target)))

@@ -18,24 +18,24 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from vidcolor.cli import one_line
+from vidcolor.cli.text import count, duration, one_line
 
 LINE_EVERY = 10.0
 """Seconds between plain lines."""
 
 
 class FramesPerSecond(ProgressColumn):
-    """Frames a second: now, for a film; on the whole, with their number, for the folder."""
+    """Frames per second: the present rate of a film; their number and mean rate for the folder."""
 
     def render(self, task: Task) -> Text:
         if "frames" in task.fields:
             rate = task.fields["frames"] / max(task.elapsed or 0.0, 1.0)
-            return Text(f"{task.fields['frames']} frames, {rate:.1f} fps")
+            return Text(f"{count(task.fields['frames'], 'frame')}, {rate:.1f} fps")
         return Text(f"{task.speed:.1f} fps" if task.speed else "- fps")
 
 
 class Reporter:
-    """What the commands tell while they work."""
+    """Progress and messages of a command while it works."""
 
     def __init__(self, console: Console, files: int, *, quiet: bool):
         self.console = console
@@ -68,7 +68,7 @@ class Reporter:
         self.bars = None
 
     def say(self, message: str) -> None:
-        """One line, whole, as it is."""
+        """One line, unless quiet."""
         if not self.quiet:
             self.warn(message)
 
@@ -86,7 +86,7 @@ class Reporter:
             progress.close()
 
     def part_of_file(self, frames: int, part: float) -> None:
-        """What of the file under way is done; the folder's time left must not stand still."""
+        """Count the finished part of the present file into the folder's bar and its time left."""
         if self.bars is not None and self.folder is not None:
             self.bars.update(
                 self.folder,
@@ -102,7 +102,7 @@ class Reporter:
 
 
 class FilmProgress:
-    """Frames done, frames a second, time left."""
+    """Frames done, frames per second and time left of one file."""
 
     def __init__(self, reporter: Reporter, name: str):
         self.reporter = reporter
@@ -111,7 +111,7 @@ class FilmProgress:
             self.name = f"{reporter.done_files + 1} of {reporter.files}, {name}"
         self.started = self.last_line = time.monotonic()
         self.first: int | None = None
-        """What was done when the first call came: by an earlier run, if it is much."""
+        """Frames that were done at the first call, such as those of an earlier run."""
         bars = reporter.bars
         self.task = bars.add_task(name, total=None) if bars else None
 
@@ -128,12 +128,12 @@ class FilmProgress:
             self.reporter.say(self.line(done, total))
 
     def line(self, done: int, total: int | None) -> str:
-        """Such as `film.mp4: 120 of 480 frames, 24.1 fps, 15 s left`."""
+        """Such as "film.mp4: 120 of 480 frames, 24.1 fps, 15 s left"."""
         rate = (done - (self.first or 0)) / max(time.monotonic() - self.started, 1e-6)
         if not total or not rate:
-            return f"{self.name}: {done} frames, {rate:.1f} fps"
+            return f"{self.name}: {count(done, 'frame')}, {rate:.1f} fps"
         left = max(0, total - done) / rate
-        return f"{self.name}: {done} of {total} frames, {rate:.1f} fps, {left:.0f} s left"
+        return f"{self.name}: {done} of {total} frames, {rate:.1f} fps, {duration(left)} left"
 
     def close(self) -> None:
         if self.reporter.bars is not None and self.task is not None:

@@ -1,11 +1,12 @@
-"""One call of `vidcolor colorize`: what it was told, what it does, what it says."""
+"""One call of `vidcolor colorize`: its options, its work and its messages."""
 
 import logging
-import shlex
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -14,7 +15,9 @@ from rich.text import Text
 
 from vidcolor.batch import Job, Outcome, run
 from vidcolor.chroma.temporal.settings import SmoothSettings
+from vidcolor.cli.names import names_of, shell_command
 from vidcolor.cli.progress import Reporter
+from vidcolor.cli.text import count, one_line
 from vidcolor.inference.settings import RenderSettings
 from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.probe import probe
@@ -30,19 +33,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TELLING = {"as_json", "quiet", "verbose", "log_file", "overwrite", "fresh"}
-"""Options that no result depends on."""
+"""Options that do not change a result."""
 
-BETTER = (
-    "the built-in model is small; --model video has DeOldify's quality "
-    f"(fetched once, {(VIDEO.size or 0) / 1e6:.0f} MB)"
+LARGER_MODEL = (
+    "lite is a small model; --model video is DeOldify's larger one "
+    f"(downloaded once, {(VIDEO.size or 0) / 1e6:.0f} MB)"
 )
 
 
 class Session:
-    """One call of the command: its options, its colorizer and what it tells."""
+    """One call of the command: its options, its colorizer and its messages."""
 
-    def __init__(self, options: dict):
+    def __init__(self, options: dict, jobs: Sequence[Job]):
         self.options = options
+        self.jobs = jobs
+        self.names = names_of(jobs)
         self.render = RenderSettings(
             **{
                 name: options[name]
@@ -65,9 +70,11 @@ class Session:
             **{name: options[name] for name in ("start", "end", "deinterlace", "fresh")},
         )
         self.console = Console(stderr=True)
+        self.reporter = Reporter(self.console, len(jobs), quiet=options["quiet"])
         self.job: Job | None = None
-        self.several = False
+        self.outcomes: list[Outcome] = []
         self.colorizer = cache(self.load)
+        self.described: set[str] = set()
 
     def load(self, kind: str) -> "Colorizer":
         """The colorizer for films or stills; `colorizer` loads each of the two once.
@@ -82,40 +89,53 @@ class Session:
         if kind == "still" and render.precision == "auto":
             render = replace(render, precision="fp32")
         colorizer = load_colorizer(
-            name, render, self.options["device"], self.options["weights_dir"]
+            name, render, self.options["device"], self.options["weights_dir"], self.reporter.warn
         )
         precision = str(colorizer.dtype).removeprefix("torch.")
-        self.reporter.say(
+        self.say_once(
             f"{name} on {describe(colorizer.device)}, {precision}, "
             f"render factor {colorizer.render_factor}"
         )
         if name == "lite":
-            self.reporter.say(BETTER)
+            self.say_once(LARGER_MODEL)
         return colorizer
 
-    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Color everything and tell of it; with several files, a table at the end."""
-        self.reporter = Reporter(self.console, len(jobs), quiet=self.options["quiet"])
-        self.several = len(jobs) > 1
-        outcomes = []
-        for job in jobs:
+    def say_once(self, message: str) -> None:
+        """A line that concerns the whole call."""
+        if message not in self.described:
+            self.described.add(message)
+            self.reporter.say(message)
+
+    def run(self) -> list[Outcome]:
+        """Color everything and report on it; with several files, in a table at the end."""
+        self.announce()
+        for job in self.jobs:
             if job.source.exists() and (self.options["overwrite"] or not job.target.exists()):
                 self.colorizer(job.kind)  # a model that cannot be loaded stops the run at once
                 break
         settings = {name: value for name, value in self.options.items() if name not in TELLING}
         done_log = DoneLog(settings)
         if self.options["fresh"]:
-            for job in jobs:
+            for job in self.jobs:
                 done_log.forget(job.target.parent)
         with self.reporter.shown():
             for outcome in run(
-                jobs, self.work, overwrite=self.options["overwrite"], done_log=done_log
+                self.jobs, self.work, overwrite=self.options["overwrite"], done_log=done_log
             ):
-                outcomes.append(outcome)
+                self.outcomes.append(outcome)
                 self.tell(outcome)
-        if len(outcomes) > 1 and not self.options["quiet"]:
-            self.console.print(table(outcomes))
-        return outcomes
+        if len(self.outcomes) > 1 and not self.options["quiet"]:
+            self.console.print(table(self.outcomes, self.names))
+        return self.outcomes
+
+    def announce(self) -> None:
+        """What will be done; loading torch and the model takes seconds after this line."""
+        if len(self.jobs) == 1:
+            self.reporter.say(f"{self.jobs[0].source} -> {self.jobs[0].target}")
+            return
+        kinds = Counter(job.kind for job in self.jobs)
+        files = " and ".join(count(number, kind) for kind, number in sorted(kinds.items()))
+        self.reporter.say(f"{files} to color")
 
     def work(self, job: Job) -> Outcome:
         """Color one film or still."""
@@ -124,7 +144,7 @@ class Session:
 
         started = time.monotonic()
         self.job = job
-        with self.reporter.film(job.source.name) as progress:
+        with self.reporter.film(self.names[job.source]) as progress:
             if job.kind == "still":
                 colorize_image(job.source, job.target, self.colorizer(job.kind))
                 return Outcome(job, "done", 1, seconds=time.monotonic() - started)
@@ -140,23 +160,25 @@ class Session:
             )
         return Outcome(job, "done", report.frames, report.kept, report.seconds, report.warnings)
 
-    def how_to_go_on(self, words: Sequence[str]) -> list[str]:
-        """What is left when the run is stopped, and the command that goes on with it."""
+    def what_is_left(self, words: Sequence[str]) -> list[str]:
+        """What is kept when the run is stopped, and the command that continues it."""
         if self.job is None:
             return []
         manifest = None if self.trial else kept(self.job.target)
-        if manifest is None and not self.several:
-            return []
-        notes = []
+        finished = sum(outcome.status == "done" for outcome in self.outcomes)
         if manifest:
             total = f" of {manifest.total}" if manifest.total else ""
-            notes.append(f"{manifest.frames}{total} frames of {self.job.source.name} are kept")
-        command = shlex.join(["vidcolor", *(word for word in words if word != "--fresh")])
-        return [*notes, f"to go on: {command}"]
+            state = f"{manifest.frames}{total} frames of {self.names[self.job.source]} are kept"
+        elif finished:
+            state = f"{finished} of {len(self.jobs)} files are finished"
+        else:
+            return ["Stopped; nothing unfinished is left behind."]
+        command = shell_command(["vidcolor", *(word for word in words if word != "--fresh")])
+        return [f"Stopped; {state}.", f"To continue, run: {command}"]
 
     @property
     def trial(self) -> bool:
-        """Only a stretch is colored, which leaves nothing to go on with."""
+        """Only a stretch is colored, of which no pieces are kept."""
         return self.options["start"] is not None or self.options["end"] is not None
 
     def tell(self, outcome: Outcome) -> None:
@@ -166,28 +188,29 @@ class Session:
         self.reporter.count_file(new)
         for warning in outcome.warnings:
             self.reporter.warn(f"Warning: {outcome.job.source}: {warning}")
+        target = outcome.job.target
         if outcome.status == "failed":
             self.reporter.warn(f"Error: {outcome.error}{self.what_is_kept(outcome.job)}")
         elif outcome.status == "skipped":
-            self.reporter.say(f"{outcome.job.target} is there already; skipped")
+            self.reporter.say(f"{target}: skipped, it exists already")
+        elif outcome.job.kind == "still":
+            self.reporter.say(f"{target}: done in {outcome.seconds:.1f} s")
         else:
             rate = new / max(outcome.seconds, 1e-6)
             self.reporter.say(
-                f"{outcome.job.target}: {outcome.frames} frames in {outcome.seconds:.1f} s"
+                f"{target}: {count(outcome.frames, 'frame')} in {outcome.seconds:.1f} s"
                 f" ({rate:.1f} fps)"
             )
 
     def what_is_kept(self, job: Job) -> str:
-        """What to add to an error when its film can be gone on with."""
+        """What to add to an error when its film can be continued."""
         manifest = kept(job.target)
         if self.trial or manifest is None or is_running(piece_folder(job.target)):
             return ""
+        frames = count(manifest.frames, "colored frame")
         if manifest.complete:
-            return (
-                f" (all {manifest.frames} colored frames are kept; the same command joins them, "
-                "--fresh makes them anew)"
-            )
-        return f" ({manifest.frames} frames are kept; the same command goes on after them)"
+            return f" (all {frames} are kept; the same command joins them, --fresh starts over)"
+        return f" ({frames} kept; the same command continues after them)"
 
     def summary(self, outcome: Outcome) -> dict:
         """An outcome as JSON has it."""
@@ -209,22 +232,22 @@ class Session:
         }
 
 
-def table(outcomes: Sequence[Outcome]) -> Table:
+def table(outcomes: Sequence[Outcome], names: Mapping[Path, str]) -> Table:
     """What became of each file."""
-    result = Table(box=None)
-    result.add_column("")
+    result = Table(box=None, pad_edge=False)
+    result.add_column("result")
     result.add_column("source", overflow="fold")
     result.add_column("frames", justify="right")
     result.add_column("seconds", justify="right")
-    result.add_column("", overflow="fold")
+    result.add_column("error or warnings", overflow="fold")
     for outcome in outcomes:
         done = outcome.status == "done"
         result.add_row(
             outcome.status,
-            Text(outcome.job.source.name),
+            Text(names[outcome.job.source]),
             str(outcome.frames) if done else "",
             f"{outcome.seconds:.1f}" if done else "",
-            Text(outcome.error or "; ".join(outcome.warnings)),
+            Text(one_line(outcome.error or "; ".join(outcome.warnings))),
         )
     return result
 

@@ -1,7 +1,7 @@
-"""The command `vidcolor status`: what of a folder is done, under way and left."""
+"""The command `vidcolor status`: which files are done, running, stopped and left."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,6 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from vidcolor.batch import Job, plan
+from vidcolor.cli.names import names_of
+from vidcolor.cli.options import json_option, recursive_option, sources_argument
+from vidcolor.cli.text import one_line
+from vidcolor.cli.types import PathName
 from vidcolor.media.publish import WORK_PREFIX
 from vidcolor.resume.manifest import Manifest, load_manifest
 from vidcolor.resume.work_folder import is_running, piece_folder
@@ -25,34 +29,34 @@ class State:
     state: str
     """"done", "running", "stopped" or "left"."""
     frames: int | None = None
-    """Finished, of a film that is running or stopped."""
+    """Finished frames of a film that is running or stopped."""
     total: int | None = None
 
     @property
     def share(self) -> str:
-        """Such as 40 %; never 100 % before the film is there."""
+        """Such as "40 %"; at most 99 % before the film exists under its name."""
         if self.frames is None or not self.total:
             return ""
         return f"{min(99, 100 * self.frames // self.total)} %"
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="As it was given to `colorize`."
-)
-@click.option("--recursive", is_flag=True, help="Look into the folders of folders too.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@sources_argument
+@click.option("-o", "--output", type=PathName(), help="The --output of the `colorize` command.")
+@recursive_option
+@json_option
 def status(sources: tuple[Path, ...], output: Path | None, recursive: bool, as_json: bool) -> None:
-    """Say what of films, stills and folders is done, under way and left.
+    """Show which films and stills are done, running, stopped or left.
 
-    A film that was stopped goes on when its command is given again.
+    A film that was stopped continues when its `colorize` command is given again.
     """
-    states = list(states_of(plan(sources, output, recursive=recursive), sources))
+    jobs = plan(sources, output, recursive=recursive)
+    states = list(states_of(jobs, sources))
     if as_json:
         click.echo(json.dumps([asdict(state) for state in states], indent=2))
         return
-    Console().print(table(states))
+    names = {str(source): name for source, name in names_of(jobs).items()}
+    Console().print(table(states, names))
     counts = {name: sum(state.state == name for state in states) for name in STATES}
     click.echo(", ".join(f"{count} {name}" for name, count in counts.items() if count))
 
@@ -61,7 +65,7 @@ STATES = ("done", "running", "stopped", "left")
 
 
 def states_of(jobs: Sequence[Job], sources: Sequence[Path]) -> Iterator[State]:
-    """The state of each job, and of films from elsewhere that are made in the folders `sources`."""
+    """The state of each job, and of other films whose results are being made in these folders."""
     for job in jobs:
         yield state_of(job)
     known = {piece_folder(job.target).resolve() for job in jobs}
@@ -69,23 +73,23 @@ def states_of(jobs: Sequence[Job], sources: Sequence[Path]) -> Iterator[State]:
         for folder in sorted(source.glob(f"{WORK_PREFIX}*")) if source.is_dir() else []:
             manifest = load_manifest(folder)
             if manifest and folder.resolve() not in known:
-                yield under_way(folder, manifest)
+                yield under_way(folder, manifest, str(manifest.source["path"]))
 
 
 def state_of(job: Job) -> State:
-    """A work folder counts more than a target, which may be older."""
+    """The state of one job. A work folder decides before a target, which may be older."""
     folder = piece_folder(job.target)
     manifest = load_manifest(folder)
     if manifest is not None:
-        return under_way(folder, manifest)
+        return under_way(folder, manifest, str(job.source))
     state = "done" if job.target.exists() else "left"
     return State(str(job.source), str(job.target), state)
 
 
-def under_way(folder: Path, manifest: Manifest) -> State:
-    """A film of which some may be finished."""
+def under_way(folder: Path, manifest: Manifest, source: str) -> State:
+    """The state of a film that has a work folder."""
     return State(
-        str(manifest.source["path"]),
+        source,
         str(folder.parent / manifest.target),
         "running" if is_running(folder) else "stopped",
         manifest.frames,
@@ -93,12 +97,13 @@ def under_way(folder: Path, manifest: Manifest) -> State:
     )
 
 
-def table(states: Sequence[State]) -> Table:
+def table(states: Sequence[State], names: Mapping[str, str]) -> Table:
     """One row for each file."""
-    result = Table(box=None, show_header=False)
+    result = Table(box=None, show_header=False, pad_edge=False)
     result.add_column()
     result.add_column(justify="right")
     result.add_column(overflow="fold")
     for state in states:
-        result.add_row(state.state, state.share, Text(Path(state.source).name))
+        name = names.get(state.source) or one_line(Path(state.source).name)
+        result.add_row(state.state, state.share, Text(name))
     return result

@@ -1,4 +1,4 @@
-"""The command `vidcolor train`: photos in, a model out."""
+"""The command `vidcolor train`: from color photos to a model."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vidcolor.cli.group import WORDS
+from vidcolor.cli.names import shell_command
 from vidcolor.cli.options import device_option
+from vidcolor.cli.recipes import RecipeName
+from vidcolor.cli.text import count, duration, one_line
+from vidcolor.cli.types import PathName
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,58 +25,68 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe", type=RecipeName())
 @click.option(
     "--data",
     multiple=True,
     required=True,
-    type=click.Path(path_type=Path),
-    help="A folder, zip or tar of color photos; may be given several times.",
+    type=PathName(exists=True),
+    help="Folder, zip or tar of color photos; repeatable.",
 )
 @click.option(
     "--val",
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="Photos to score with; otherwise a share of --data is held back, as the recipe says.",
+    type=PathName(exists=True),
+    help="Photos for validation; repeatable.  [default: a share of --data, set by the recipe]",
 )
 @click.option(
     "--clips",
     multiple=True,
-    type=click.Path(exists=True, path_type=Path),
-    help="Films, or folders of films, on whose gray versions scores look for flicker.",
+    type=PathName(exists=True),
+    help="Film in color, or folder of films, whose flicker is part of the validation score; "
+    "repeatable.",
 )
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The run's folder.  [default: runs/ and the recipe's name]",
+    type=PathName(file_okay=False),
+    help="Folder of the run.  [default: runs/RECIPE]",
 )
 @click.option(
     "--cache",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Keep decoded photos in this folder, for sets that memory does not hold.",
+    type=PathName(file_okay=False),
+    help="Folder for decoded photos, for sets that do not fit into memory.",
 )
 @click.option(
     "--phase",
     "only",
     multiple=True,
-    help="Run only this phase, such as gan-1, or critic for all of its kind; repeatable.",
+    help="Run only this phase, such as gan-1, or all of a kind, such as critic; repeatable.",
 )
 @click.option(
     "--start",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Begin with this generator: a run's checkpoint, or a published one.",
+    type=PathName(exists=True, dir_okay=False),
+    help="Start from these weights: a checkpoint of a run, or a published model.",
 )
-@click.option("--resume", is_flag=True, help="Go on in a folder that holds a run already.")
-@click.option("--dry-run", is_flag=True, help="Print the plan and do nothing.")
+@click.option("--resume", is_flag=True, help="Continue the run in the folder.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Print the phases with estimates of memory and time; train nothing.",
+)
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "fp16", "bf16"]),
     default="auto",
     show_default=True,
+    help="Number format of the computations.",
 )
-@click.option("--compile", "compiled", is_flag=True, help="Faster; needs a C++ compiler.")
+@click.option(
+    "--compile", "compiled", is_flag=True, help="Use torch.compile, which needs a C++ compiler."
+)
 @device_option
+@click.pass_context
 def train(
+    ctx: click.Context,
     recipe: Path,
     data: tuple[Path, ...],
     val: tuple[Path, ...],
@@ -86,7 +101,12 @@ def train(
     compiled: bool,
     device: str,
 ) -> None:
-    """Train a generator as RECIPE says and write OUT/final.safetensors, which --model takes."""
+    """Train a model on color photos and write it to OUT/final.safetensors.
+
+    RECIPE is a TOML file, or the name of one that comes with vidcolor: tiny (a test of the
+    installation), lite, video, stable, artistic. `vidcolor FILM --model OUT/final.safetensors` uses
+    the result.
+    """
     from rich.console import Console
 
     from vidcolor.nogan.distributed import join_processes
@@ -102,6 +122,7 @@ def train(
     context = join_processes(device, precision, compiled=compiled)
     console = Console(stderr=True, quiet=context.rank > 0)
     smallest = max(stage.size for stage in settings.pretrain) * 3 // 4
+    console.print(one_line(f"recipe {recipe}"), markup=False, highlight=False, soft_wrap=True)
     with console.status("reading photos"):
         if cache:
             photos: PhotoSet = open_cache(data, cache, smallest=smallest)
@@ -112,8 +133,8 @@ def train(
         else:
             photos, validation = photos.split(settings.validation, settings.seed)
     console.print(
-        f"{len(photos)} photos, {len(validation)} to score with; left out: {photos.gray} gray, "
-        f"{photos.broken} broken, {photos.small} smaller than {smallest} pixels"
+        f"{count(len(photos), 'photo')} for training, {len(validation)} for validation; left out: "
+        f"{photos.gray} gray, {photos.broken} broken, {photos.small} smaller than {smallest} pixels"
     )
     if dry_run:
         show_plan(console, settings, len(photos), context)
@@ -122,25 +143,33 @@ def train(
     folder = out or Path("runs") / recipe.stem
     run = Run.open(folder, recipe, context, resume=resume)
     if not find_spec("tensorboard"):
-        console.print("no TensorBoard events: the package tensorboard is not installed")
-    with Watch(console) as watch:
-        final = train_all(
-            settings,
-            photos,
-            validation,
-            run,
-            only=only,
-            start=start,
-            clips=moments,
-            on_phase=lambda now: watch.begin(now.name),
-            on_step=watch.step,
-        )
+        console.print("The package tensorboard is not installed: no TensorBoard events are written")
+    try:
+        with Watch(console) as watch:
+            final = train_all(
+                settings,
+                photos,
+                validation,
+                run,
+                only=only,
+                start=start,
+                clips=moments,
+                on_phase=lambda now: watch.begin(now.name),
+                on_step=watch.step,
+            )
+    except KeyboardInterrupt as stop:
+        words = [word for word in ctx.find_root().meta[WORDS] if word != "--resume"]
+        again = shell_command(["vidcolor", *words, "--resume"])
+        stop.add_note(f"Stopped; the checkpoints in {folder} are kept.")
+        stop.add_note(f"To continue, run: {again}")
+        raise
     if final:
-        console.print(f"{final}: use it with --model {final}")
+        use = shell_command(["vidcolor", "FILM", "--model", str(final)])
+        console.print(f"To use it: {use}", markup=False, highlight=False, soft_wrap=True)
 
 
 def read_clips(places: Sequence[Path], size: int) -> "Clips":
-    """A few frames of the films in `places`, to be measured by color distribution consistency."""
+    """A few frames of the films in `places`, for color distribution consistency."""
     from vidcolor.evaluate.pairs import films_in
     from vidcolor.metrics.consistency import Consistency
     from vidcolor.nogan.clips import load_clips
@@ -158,9 +187,7 @@ def read_clips(places: Sequence[Path], size: int) -> "Clips":
 def show_plan(
     console: "Console", recipe: "Recipe", photos: int, context: "DistributedContext"
 ) -> None:
-    """Every phase with what it will take."""
-    from datetime import timedelta
-
+    """Print every phase with estimates of its memory and time."""
     from rich.table import Table
 
     from vidcolor.nogan.plan import plan
@@ -169,15 +196,19 @@ def show_plan(
     total = 0.0
     for row in plan(recipe, photos, context):
         total += row.seconds
-        time = str(timedelta(seconds=round(row.seconds)))
         memory = f"{row.memory / 1e9:.1f} GB"
-        table.add_row(row.phase, str(row.steps), str(row.size), str(row.batch), memory, time)
+        table.add_row(
+            row.phase, str(row.steps), str(row.size), str(row.batch), memory, duration(row.seconds)
+        )
     console.print(table)
-    console.print(f"{timedelta(seconds=round(total))} in all; rough estimates, without file work")
+    console.print(
+        f"{duration(total)} in total: a rough estimate of the training steps alone; validation, "
+        "reading photos and writing files are not included"
+    )
 
 
 class Watch:
-    """A bar per phase, with the mean loss, photos per second and the time left."""
+    """A progress bar per phase with mean losses, photos per second and the time left."""
 
     def __init__(self, console: "Console") -> None:
         from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn

@@ -1,8 +1,8 @@
-"""The command `vidcolor weights`: which models there are, and getting them."""
+"""The command `vidcolor weights`: list, download and verify models."""
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from vidcolor.cli.options import weights_dir_option
+from vidcolor.cli.options import json_option, weights_dir_option
+from vidcolor.cli.text import one_line
 from vidcolor.weights.catalog import MODELS, Model
 from vidcolor.weights.check import damage, sha256
 from vidcolor.weights.places import carried_folder, download_folder, folders, locate, mend
@@ -30,18 +31,18 @@ model_names = click.Choice(list(MODELS))
 
 @click.group()
 def weights() -> None:
-    """The models: list them, fetch them, check them.
+    """List, download and verify models.
 
-    They are looked for in --weights-dir, $VIDCOLOR_WEIGHTS, the folder that comes with vidcolor
-    and the user's cache. A model that is missing is downloaded when it is first used.
+    They are searched in --weights-dir, $VIDCOLOR_WEIGHTS, the folder that comes with vidcolor and
+    the user's cache. A model that is in none of them is downloaded when it is first used.
     """
 
 
 @weights.command("list")
 @weights_dir_option
-@click.option("--json", "as_json", is_flag=True, help="For programs: hashes and mirrors as well.")
+@json_option
 def list_models(weights_dir: Path | None, as_json: bool) -> None:
-    """Show the models and whether they are at hand."""
+    """Show the models and which of them are on this machine."""
     rows = [(model, *_at_hand(model, weights_dir)) for model in MODELS.values()]
     if as_json:
         entries = [
@@ -66,29 +67,30 @@ def list_models(weights_dir: Path | None, as_json: bool) -> None:
     Console().print(table)
     for model, _, path in rows:
         if path:
-            click.echo(f"{model.name}: {path}")
+            click.echo(f"{model.name}: {one_line(str(path))}")
     if any(model.mirrors and state == "no" for model, state, _ in rows):
-        click.echo("What is not at hand is fetched on first use, or by `vidcolor weights pull`.")
+        click.echo("The others are downloaded on first use, or by `vidcolor weights pull MODEL`.")
 
 
 @weights.command()
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=model_names)
 @weights_dir_option
 def pull(models: tuple[str, ...], weights_dir: Path | None) -> None:
-    """Download models that are not at hand."""
+    """Download models that are not on this machine."""
     for name in models:
         with download_progress(name) as on_progress:
             path = resolve(name, weights_dir, on_progress=on_progress)
-        click.echo(f"{name}: {path}")
+        click.echo(f"{name}: {one_line(str(path))}")
 
 
 @weights.command()
 @weights_dir_option
 @click.pass_context
 def verify(context: click.Context, weights_dir: Path | None) -> None:
-    """Compare every file at hand with its published SHA-256.
+    """Verify the model files on this machine.
 
-    Says ok, damaged or unknown (no hash is published); exits with 1 if a file is damaged.
+    Compares them with their published SHA-256 and prints ok, damaged or unknown (not a published
+    model) for each of them. Exits with 1 if one is damaged.
     """
     known = {model.file: model for model in MODELS.values()}
     files = [
@@ -102,14 +104,15 @@ def verify(context: click.Context, weights_dir: Path | None) -> None:
         model = known.get(path.name)
         wrong = _wrong(path, model) if model else None
         damaged = damaged or wrong is not None
+        shown = one_line(str(path))
         if model and wrong:
-            click.echo(f"damaged  {path} {wrong}; {mend(model)}")
+            click.echo(f"damaged  {shown} {wrong}; {mend(model)}")
         elif model and model.sha256:
-            click.echo(f"ok       {path}")
+            click.echo(f"ok       {shown}")
         else:
-            click.echo(f"unknown  {path} has no published SHA-256 to compare with")
+            click.echo(f"unknown  {shown} has no published SHA-256 to compare with")
     if not files:
-        click.echo("no models are at hand; `vidcolor weights pull MODEL` fetches one")
+        click.echo("there is no model here; `vidcolor weights pull MODEL` downloads one")
     if damaged:
         context.exit(1)
 
@@ -118,7 +121,7 @@ def verify(context: click.Context, weights_dir: Path | None) -> None:
 @click.argument("model", required=False, type=model_names)
 @weights_dir_option
 def show_path(model: str | None, weights_dir: Path | None) -> None:
-    """Print where MODEL is or would go; without MODEL, where downloads go."""
+    """Print the path of MODEL; without MODEL, the folder for downloads."""
     if model is None:
         click.echo(download_folder(weights_dir))
         return
@@ -135,7 +138,7 @@ def _at_hand(model: Model, weights_dir: Path | None) -> tuple[str, Path | None]:
 
 
 def _wrong(path: Path, model: Model) -> str | None:
-    """What is wrong with the file, down to its last bit; None if nothing is."""
+    """What is wrong with the file, by its whole hash; None if nothing is."""
     seen = damage(path, model)
     if seen or not model.sha256:
         return seen
@@ -144,14 +147,29 @@ def _wrong(path: Path, model: Model) -> str | None:
 
 @contextmanager
 def download_progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """A callback that shows a download on stderr: a bar in a terminal, else a line every tenth.
+    """A callback that shows a download on stderr: a bar in a terminal, else a line every 10 %.
 
-    Nothing appears before its first call.
+    Nothing is shown before its first call.
     """
     console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _lines(name)
-        return
+    begun = False
+    with _bar(name, console) if console.is_terminal else nullcontext(_lines(name)) as show:
+
+        def show_more(done: int, total: int) -> None:
+            nonlocal begun
+            begun = True
+            show(done, total)
+
+        try:
+            yield show_more
+        except KeyboardInterrupt as stop:
+            if begun:
+                stop.add_note(f"Stopped; the same command continues the download of {name}.")
+            raise
+
+
+@contextmanager
+def _bar(name: str, console: Console) -> Iterator[Callable[[int, int], None]]:
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -160,7 +178,7 @@ def download_progress(name: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
         console=console,
     )
-    task = bar.add_task(f"Fetching {name}", total=None)
+    task = bar.add_task(f"Downloading {name}", total=None)
 
     def show(done: int, total: int) -> None:
         bar.start()
@@ -181,7 +199,7 @@ def _lines(name: str) -> Callable[[int, int], None]:
         if tenth != shown:
             shown = tenth
             click.echo(
-                f"fetching {name}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB ({10 * tenth} %)",
+                f"downloading {name}: {done / 1e6:,.0f} of {total / 1e6:,.0f} MB ({10 * tenth} %)",
                 err=True,
             )
 

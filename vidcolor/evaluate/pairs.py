@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from vidcolor.media.probe import Film
 from vidcolor.media.rgb import RgbFrame, read_rgb
 
 
-def together(films: Sequence[Film], lines: int) -> Iterator[tuple[RgbFrame, ...]]:
+def together(films: Sequence[Film], lines: int) -> Generator[tuple[RgbFrame, ...], None, None]:
     """Frames that all `films` show at the same time, at the size of the first one.
 
     lines: pictures that are higher are reduced to this height.

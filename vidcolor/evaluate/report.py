@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -103,28 +105,33 @@ class Evaluation:
         results: Mapping[str, Path],
         *,
         fps: Mapping[str, float] | None = None,
+        limit: int | None = None,
         on_frame: Callable[[int, int | None], None] = lambda done, total: None,
     ) -> None:
         """Measure results, by the names of their rows, of one film against its original.
 
-        fps: how fast each of them was made. Raises MediaError where one cannot be read.
+        fps: frames per second at which each of them was made.
+        limit: measure only so many frames, from the beginning.
+        Raises MediaError where one cannot be read.
         """
         original = probe(reference)
         films = [original, *(probe(path) for path in results.values())]
         scores = self._scores(results)
         for name, rate in (fps or {}).items():
             scores[name].fps = rate
+        total = min(filter(None, (limit, original.frame_count)), default=None)
         before = None
-        for number, frames in enumerate(together(films, self.settings.lines), 1):
-            real, *ours = (Picture(frame.rgb) for frame in frames)
-            motion = None
-            if before is not None and min(real.luma.shape) >= SMALLEST:
-                motion = motion_between(before.luma, real.luma)
-            for name, picture in self._rows(results, ours, real).items():
-                self._add(scores[name], name, picture, real)
-                scores[name].follow(picture, frames[0].time, motion)
-            before = real
-            on_frame(number, original.frame_count)
+        with closing(together(films, self.settings.lines)) as pairs:
+            for number, frames in enumerate(islice(pairs, limit), 1):
+                real, *ours = (Picture(frame.rgb) for frame in frames)
+                motion = None
+                if before is not None and min(real.luma.shape) >= SMALLEST:
+                    motion = motion_between(before.luma, real.luma)
+                for name, picture in self._rows(results, ours, real).items():
+                    self._add(scores[name], name, picture, real)
+                    scores[name].follow(picture, frames[0].time, motion)
+                before = real
+                on_frame(number, total)
         self.clips[reference.name] = _figures(scores)
         self.curves[reference.name] = {
             name: score.curve for name, score in scores.items() if name != GRAY

@@ -43,6 +43,7 @@ LITE = Model(
     render_factor=12,
     origin="vidcolor",
     license="MIT",
+    sha256="f2d2272a52f6d0ee7e43dd07342aae09ec2fbb01b72e192ec0280b189d49c0de",
 )
 
 VIDEO = Model(

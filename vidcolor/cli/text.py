@@ -1,0 +1,35 @@
+"""Text for people: one line, whole, with the right plural."""
+
+
+def one_line(text: str) -> str:
+    r"""`text` as a terminal may show it: control characters and newlines escaped.
+
+    Names of files may hold any byte; one that is not UTF-8 is shown as \xNN.
+    """
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # how Python carries a byte that is not UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return repr(char)[1:-1]
+
+
+def count(number: int, noun: str) -> str:
+    """Such as "1 frame" or "12 frames"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Such as "under 1 s", "45 s", "12 min", "5 h 20 min" or "3 d 4 h"; for estimates."""
+    if seconds < 1:
+        return "under 1 s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours = round(minutes / 60)
+    if hours < 48:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{hours // 24} d {hours % 24} h"
