@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,13 @@ def without(*keys: str) -> dict[str, Tensor]:
     return tensors
 
 
+def with_head(path: Path, change: Callable[[Tensor], Tensor]) -> None:
+    """A checkpoint with one changed tensor."""
+    tensors = tiny.tensors("deep")
+    tensors["layers.11.0.bias"] = change(tensors["layers.11.0.bias"])
+    tiny.save(path, tensors)
+
+
 class Harmful:
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -185,6 +193,16 @@ BAD = {
         lambda path: tiny.save(path, tiny.tensors("deep") | {"layers.1.bias": torch.ones(3)}),
         "wrong shape for norm.bias",
     ),
+    "sparse tensor": (lambda path: with_head(path, torch.Tensor.to_sparse), "no plain tensor"),
+    "tensor without numbers": (lambda path: with_head(path, lambda x: x.to("meta")), "no plain"),
+    "tensor that is expanded": (
+        lambda path: with_head(path, lambda x: torch.ones(1).expand(100_000, 100_000)),
+        "more numbers than the file has",
+    ),
+    "empty tensor": (lambda path: with_head(path, lambda x: x[:0]), "is empty"),
+    "NaN": (lambda path: with_head(path, lambda x: x * torch.nan), "head.bias .* not finite"),
+    "infinity": (lambda path: with_head(path, lambda x: x / 0), "head.bias .* not finite"),
+    "huge numbers": (lambda path: with_head(path, lambda x: x * 0 + 1e30), "absurdly large"),
     "wrong norm": (
         lambda path: tiny.save(
             path, tiny.tensors("deep") | {"layers.11.0.weight_u": torch.ones(5)}
@@ -232,4 +250,30 @@ def test_bad_safetensors(tmp_path):
         load_generator(path)
     save_file({"a": torch.ones(2)}, path, {"architecture": "lite", "shape": "{"})
     with pytest.raises(WeightsError, match="cannot use"):
+        load_generator(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "says"),
+    [
+        ({"widths": [100_000] * 4}, "widths is out of range"),
+        ({"widths": [8] * 100_000}, "widths is out of range"),
+        ({"widths": [1.5] * 4}, "widths is out of range"),
+        ({"bins": -1}, "bins is out of range"),
+    ],
+)
+def test_absurd_dimensions_are_refused(shape, says, tmp_path):
+    path = tmp_path / "lite.safetensors"
+    save_file({"a": torch.ones(2)}, path, {"architecture": "lite", "shape": json.dumps(shape)})
+    with pytest.raises(WeightsError, match=says):
+        load_generator(path)
+
+
+def test_a_header_with_absurdly_many_tensors_is_refused(tmp_path):
+    """Each would be a layer of a network that takes minutes to build."""
+    blocks = {f"encoder.layer1.{i}.conv1.weight": torch.ones(1) for i in range(5000)}
+    path = save_safetensors(
+        tmp_path / "deep.safetensors", blocks | {"encoder.conv1.weight": torch.ones(1)}
+    )
+    with pytest.raises(WeightsError, match="more tensors than any network"):
         load_generator(path)

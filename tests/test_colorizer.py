@@ -1,6 +1,7 @@
 """The colorizer: shapes, batches, memory, settings."""
 
 import pytest
+import tiny
 import torch
 
 from vidcolor.errors import DeviceError, VidcolorError, WeightsError
@@ -8,6 +9,7 @@ from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.device import precision_name
 from vidcolor.inference.settings import RenderSettings
 from vidcolor.models.lite import ResidualLite
+from vidcolor.weights.checkpoint import load_generator
 
 
 @pytest.fixture
@@ -159,3 +161,14 @@ def test_weights_that_give_no_finite_colors_are_an_error(generator, factor):
         parameter.data.mul_(factor)
     with pytest.raises(WeightsError, match="no finite colors"):
         colorizer(generator).chroma(luma(2))
+
+
+def test_an_overflow_in_a_network_of_deoldify_is_not_taken_for_a_color(tmp_path):
+    """Its last step is a sigmoid, which makes white or black of infinity."""
+    tensors = tiny.tensors("deep")
+    tensors["layers.11.0.bias"] += 1e7
+    unet = load_generator(tiny.save(tmp_path / "weights.pth", tensors))
+    settings = RenderSettings(precision="fp16", render_factor=4)
+    half = Colorizer(unet, settings, device="cpu", on_note=lambda note: None)
+    assert half.chroma(luma(1, (64, 64))).isfinite().all()
+    assert half.dtype != torch.float16

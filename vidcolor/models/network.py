@@ -19,7 +19,9 @@ from torch import Tensor, nn
 Shape = TypeVar("Shape")
 
 LARGEST_WIDTH = 8192
-"""More channels, or entries of a list, than any network has; a file that claims more is damaged."""
+"""Channels; a file that claims more is damaged."""
+MOST_STAGES = 64
+"""Entries of a list of dimensions."""
 
 
 class Network(nn.Module, ABC):
@@ -121,16 +123,20 @@ class RgbGenerator(Generator):
 def read_shape(kind: type[Shape], text: str) -> Shape:
     """A dataclass of dimensions from the JSON that a file's metadata has.
 
-    Raises ValueError or TypeError where a number or a list is larger than any network's.
+    Raises ValueError or TypeError where a dimension is none, or larger than any network's.
     """
     values = json.loads(text)
     if not isinstance(values, dict):
         raise TypeError("its shape is no table of dimensions")
     for name, value in values.items():
-        numbers = value if isinstance(value, list) else [value]
-        too_large = [
-            n for n in numbers if isinstance(n, int | float) and not 0 <= n < LARGEST_WIDTH
-        ]
-        if too_large or len(numbers) > LARGEST_WIDTH:
+        if not _is_plausible(value):
             raise ValueError(f"its dimension {name} is out of range")
     return kind(**values)
+
+
+def _is_plausible(value: object) -> bool:
+    """A word, a number of channels or a short list of such numbers."""
+    if isinstance(value, list):
+        numbers = [entry for entry in value if isinstance(entry, int)]
+        return len(numbers) == len(value) <= MOST_STAGES and all(map(_is_plausible, numbers))
+    return isinstance(value, str) or (isinstance(value, int) and 0 <= value <= LARGEST_WIDTH)

@@ -143,7 +143,9 @@ class UNet(RgbGenerator):
         branch = x
         for conv in self.residual:
             branch = F.relu(conv(branch), inplace=True)
-        return 6 * torch.sigmoid(self.head(x + branch)) - 3
+        logits = self.head(x + branch)
+        # The sigmoid of infinity would hide an overflow behind white or black; 0 * inf is NaN.
+        return 6 * torch.sigmoid(logits) - 3 + 0 * logits
 
 
 class Encoder(nn.Module):

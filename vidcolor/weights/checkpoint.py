@@ -54,6 +54,13 @@ def load_trainable_lite(path: Path) -> tuple[MobileLite, dict[str, str]]:
     return network, metadata
 
 
+LARGEST_NUMBER = 1e8
+"""No weight of a trained network comes near to this; fp32 overflows soon after it."""
+
+MOST_TENSORS = 2_000
+"""In a safetensors file; the largest network that is known has about 700."""
+
+
 class _Checkpoint(NamedTuple):
     tensors: dict[str, Tensor]
     metadata: dict[str, str]
@@ -68,8 +75,10 @@ def _load(path: Path, *, fold: bool = True) -> _Loaded:
     """fold: as for inference, not with all that training needs."""
     tensors, metadata = _read(path)
     try:
+        _check(tensors)
         fold_norms(tensors)
         network = _build(rename(tensors), metadata)
+        _check_numbers(network)
     except KeyError as error:
         raise WeightsError(
             f"cannot use {path}: it lacks {error.args[0]}; fetch it again"
@@ -95,6 +104,26 @@ def _build(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Network:
     tensors = {name: tensor.to(expected[name].dtype) for name, tensor in tensors.items()}
     network.load_state_dict(tensors, assign=True)
     return network
+
+
+def _check(tensors: dict[str, Tensor]) -> None:
+    """Raises ValueError for tensors that no network has, before anything is computed with them."""
+    for name, tensor in tensors.items():
+        plain = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_nested)
+        if not plain or tensor.is_complex() or tensor.is_meta:
+            raise ValueError(f"{name} is no plain tensor; save the network's state_dict anew")
+        if not tensor.numel():
+            raise ValueError(f"{name} is empty; fetch it again")
+        if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.itemsize:
+            raise ValueError(f"{name} claims more numbers than the file has; fetch it again")
+
+
+def _check_numbers(network: Network) -> None:
+    """Raises ValueError for numbers that lead to no colors."""
+    for name, tensor in network.state_dict().items():
+        if tensor.is_floating_point() and not tensor.abs().amax() <= LARGEST_NUMBER:
+            wrong = "that are absurdly large" if tensor.isfinite().all() else "that are not finite"
+            raise ValueError(f"{name} holds numbers {wrong}; fetch it again")
 
 
 def _refuse(problem: str, names: set[str]) -> None:
@@ -126,6 +155,8 @@ def _read(path: Path) -> _Checkpoint:
 def _read_safetensors(path: Path) -> _Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
+            if len(file.keys()) > MOST_TENSORS:
+                raise WeightsError(f"{path} holds more tensors than any network; fetch it again")
             # Copied: what lies in the mapped file is not aligned for fast arithmetic.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             return _Checkpoint(tensors, file.metadata() or {})
