@@ -4,6 +4,7 @@ import pytest
 import tiny
 import torch
 
+from vidcolor.chroma import matrices
 from vidcolor.errors import DeviceError, VidcolorError, WeightsError
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.device import precision_name
@@ -58,6 +59,34 @@ def test_out_of_memory_halves_the_batch_and_loses_no_frame(generator, monkeypatc
     monkeypatch.setattr(small.generator, "forward", cramped)
     torch.testing.assert_close(small.chroma(frames), expected, atol=1e-5, rtol=0)
     assert small.batch_size <= 2
+
+
+@pytest.mark.parametrize("step", ["trim", "rgb_to_chroma"])
+def test_out_of_memory_after_the_network_halves_the_batch_too(step, tmp_path, monkeypatch):
+    unet = load_generator(tiny.save(tmp_path / "weights.pth", tiny.tensors("wide")))
+    settings = RenderSettings(precision="fp32", render_factor=4, batch_size=6, saturation=0.5)
+    small = Colorizer(unet, settings, device="cpu")
+    frames = luma(7, (64, 64))
+    want = small.chroma(frames)
+    original = getattr(matrices, step)
+
+    def cramped(planes, *arguments):
+        if len(planes) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(planes, *arguments)
+
+    monkeypatch.setattr(matrices, step, cramped)
+    torch.testing.assert_close(small.chroma(frames), want, atol=0.01, rtol=0)
+    assert small.batch_size <= 2
+
+
+def test_weights_that_do_not_fit_say_what_does(generator, monkeypatch):
+    def full(*arguments, **options):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.Tensor, "to", full)
+    with pytest.raises(DeviceError, match="lite does not fit into the memory of cpu"):
+        Colorizer(generator, device=torch.device("cpu"))
 
 
 def test_a_frame_that_does_not_fit_names_a_render_factor_that_does(generator, monkeypatch):

@@ -27,7 +27,6 @@ from vidcolor.media.containers import EncodeSettings
 from vidcolor.resume.store import PieceSettings
 from vidcolor.settings import FilmSettings
 from vidcolor.weights.catalog import LITE
-from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder
 
 QUICK = ("--render-factor", "4", "--device", "cpu")
@@ -432,9 +431,8 @@ class TestModel:
     @pytest.mark.parametrize("first", [0, 7])
     def test_memory_runs_out_for_several_frames(self, first, film, tmp_path, monkeypatch):
         """At the first batch, and in the middle: smaller batches, the same film."""
-        generator = load_generator(carried_folder() / LITE.file)
-        hungry(generator, monkeypatch, first, 2)
-        colorizer = Colorizer(generator, RenderSettings(render_factor=4, batch_size=8))
+        colorizer = Colorizer.load("lite", RenderSettings(render_factor=4, batch_size=8))
+        hungry(colorizer.generator, monkeypatch, first, 2)
         colorize_film(
             film("mkv"),
             tmp_path / "out.mkv",
@@ -447,9 +445,8 @@ class TestModel:
 
     @pytest.mark.parametrize("first", [0, 7])
     def test_memory_runs_out_for_one_frame(self, first, film, tmp_path, monkeypatch):
-        generator = load_generator(carried_folder() / LITE.file)
-        hungry(generator, monkeypatch, first, 0)
-        colorizer = Colorizer(generator, RenderSettings(render_factor=4, batch_size=8))
+        colorizer = Colorizer.load("lite", RenderSettings(render_factor=4, batch_size=8))
+        hungry(colorizer.generator, monkeypatch, first, 0)
         with pytest.raises(DeviceError, match=r"does not fit into memory.*; use --model lite"):
             colorize_film(film("mkv"), tmp_path / "out.mkv", colorizer)
         assert list(tmp_path.iterdir()) == []

@@ -7,11 +7,13 @@ import cv2
 import numpy as np
 import pytest
 import tiny
+import torch
 from conftest import run_ffmpeg
 from films import FFV1, pictures
 from PIL import Image
 
-from vidcolor.errors import MediaError
+from vidcolor import pipeline
+from vidcolor.errors import DeviceError, MediaError
 from vidcolor.film import colorize_film
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.settings import RenderSettings
@@ -116,6 +118,20 @@ def test_an_error_of_the_generator_leaves_nothing_behind(clip, colorizer, tmp_pa
         colorize_film(clip, tmp_path / "film.mp4", colorizer)
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize(
+    ("step", "remedy"), [("upsample", "--edges bilinear"), ("TemporalFilter", "--smooth off")]
+)
+def test_out_of_memory_after_coloring_says_what_to_do(
+    clip, colorizer, tmp_path, monkeypatch, step, remedy
+):
+    def full(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(pipeline, step, full)
+    with pytest.raises(DeviceError, match=remedy):
+        colorize_film(clip, tmp_path / "film.mp4", colorizer)
 
 
 def test_an_old_result_stays_when_a_run_fails(clip, colorizer, tmp_path, monkeypatch):

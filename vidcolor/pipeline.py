@@ -17,9 +17,8 @@ from vidcolor.chroma.temporal.backend import backend_for
 from vidcolor.chroma.temporal.filter import FilterState, SmallFrame, TemporalFilter
 from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.chroma.upsample import upsample
-from vidcolor.errors import DeviceError
 from vidcolor.inference.colorizer import Colorizer
-from vidcolor.inference.device import is_out_of_memory
+from vidcolor.inference.device import enough_memory
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.merge import chroma_size
 from vidcolor.media.probe import Film
@@ -35,7 +34,7 @@ class ColoredFrame(NamedTuple):
     luma: LumaFrame
     """As it was read."""
     chroma: Tensor
-    """(2, h, w) float32 BT.601 chroma in [-0.5, 0.5], on the work's device."""
+    """(2, h, w) float32 BT.601 chroma in [-0.5, 0.5], on the colorizer's `chroma_device`."""
     begins_batch: bool
     """First of those that the colorizer was given together."""
     state: FilterState | None = None
@@ -73,14 +72,6 @@ class Work:
         return self.start is not None or self.end is not None
 
     @property
-    def device(self) -> torch.device:
-        """Where chroma is steadied and enlarged: where CUDA made it; else on the CPU, since torch
-        cannot be trusted with several threads on MPS.
-        """
-        device = self.colorizer.device
-        return device if device.type == "cuda" else torch.device("cpu")
-
-    @property
     def size(self) -> tuple[int, int]:
         """(width, height) of the luma that the colorizer wants."""
         film = self.film
@@ -99,14 +90,27 @@ def encoded_frames(
 ) -> Generator[EncodedFrame, None, None]:
     """Numbered frames of luma, colored, filtered over time and in code values.
 
+    As for `colored_frames`; code values are made in the caller's thread.
+    """
+    with closing(colored_frames(frames, work.colorizer, work.smooth, state)) as colored:
+        yield from in_codes(colored, work)
+
+
+def colored_frames(
+    frames: Iterator[tuple[int, LumaFrame]],
+    colorizer: Colorizer,
+    smooth: SmoothSettings,
+    state: FilterState | None = None,
+) -> Generator[ColoredFrame, None, None]:
+    """Numbered frames of luma, colored and filtered over time.
+
     frames: (piece, luma), in the order of the film.
     state: of the temporal filter after the frame before the first one.
-    Reading, coloring and filtering run in threads of their own, the rest in the caller's.
+    Reading, coloring and filtering run in a thread each.
     """
-    batches = prefetch(in_batches(frames, work.colorizer))
-    colored = prefetch(color_batches(batches, work))
-    with closing(prefetch(steadied(colored, work, state))) as filtered:
-        yield from in_codes(filtered, work)
+    batches = prefetch(in_batches(frames, colorizer))
+    colored = prefetch(color_batches(batches, colorizer))
+    return prefetch(filtered(colored, colorizer.chroma_device, smooth, state))
 
 
 def in_batches(
@@ -122,23 +126,28 @@ def in_batches(
 
 
 def color_batches(
-    batches: Generator[tuple[int, list[LumaFrame]], None, None], work: Work
+    batches: Generator[tuple[int, list[LumaFrame]], None, None], colorizer: Colorizer
 ) -> Iterator[list[ColoredFrame]]:
     """Luma to chroma."""
     with closing(batches):
         for piece, batch in batches:
             luma = torch.from_numpy(np.stack([frame.pixels for frame in batch])[:, None])
-            chroma = neutral_bars(work.colorizer.chroma(luma).to(work.device), luma)
+            chroma = colorizer.chroma(luma).to(colorizer.chroma_device)
+            with enough_memory("bars were made neutral", "use a smaller --batch-size"):
+                chroma = neutral_bars(chroma, luma)
             yield [
                 ColoredFrame(piece, frame, own, begins_batch=number == 0)
                 for number, (frame, own) in enumerate(zip(batch, chroma, strict=True))
             ]
 
 
-def steadied(
-    batches: Generator[list[ColoredFrame], None, None], work: Work, state: FilterState | None
+def filtered(
+    batches: Generator[list[ColoredFrame], None, None],
+    device: torch.device,
+    smooth: SmoothSettings,
+    state: FilterState | None,
 ) -> Iterator[ColoredFrame]:
-    """The same frames with colors that do not flicker; some frames behind."""
+    """The same frames, up to `smooth.lookahead` later, with colors that do not flicker."""
     waiting: deque[ColoredFrame] = deque()
 
     def small(frame: ColoredFrame) -> SmallFrame:
@@ -148,26 +157,19 @@ def steadied(
 
     with closing(batches):
         frames = map(small, chain.from_iterable(batches))
-        temporal_filter = TemporalFilter(work.smooth, state, backend_for(work.device))
-        try:
+        with enough_memory("colors were filtered over time", "use --smooth off"):
+            temporal_filter = TemporalFilter(smooth, state, backend_for(device))
             for steady in temporal_filter.run(frames):
                 yield waiting.popleft()._replace(chroma=steady.chroma, state=steady.state)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            raise DeviceError(
-                "memory ran out while colors were steadied; use a smaller --batch-size or "
-                "--smooth off"
-            ) from error
 
 
 def in_codes(frames: Iterable[ColoredFrame], work: Work) -> Iterator[EncodedFrame]:
     """Chroma to code values of the film's own matrix and range, at full size if guided."""
     film = work.film
     for piece, luma, chroma, begins_batch, state in frames:
-        own = matrices.between_matrices(chroma[None], film.matrix)
-        if luma.guide is not None:
-            guide = torch.from_numpy(luma.guide)[None, None].to(work.device)
-            own = upsample(own, guide)
-        codes = matrices.to_codes(own, film.full_range)
-        yield EncodedFrame(piece, luma, codes[0].cpu().numpy(), begins_batch, state)
+        with enough_memory("colors were enlarged", "use --edges bilinear"):
+            own = matrices.between_matrices(chroma[None], film.matrix)
+            if luma.guide is not None:
+                own = upsample(own, torch.from_numpy(luma.guide)[None, None].to(own.device))
+            codes = matrices.to_codes(own, film.full_range)[0].cpu().numpy()
+        yield EncodedFrame(piece, luma, codes, begins_batch, state)

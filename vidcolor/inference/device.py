@@ -66,10 +66,10 @@ def free_memory(device: torch.device) -> int | None:
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch said that memory ran out, on whichever device."""
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Whether memory ran out, on whichever device."""
     words = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or (
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         "out of memory" in words or "can't allocate memory" in words or "alloc_failed" in words
     )
 
@@ -82,7 +82,7 @@ def enough_memory(doing: str, remedy: str) -> Iterator[None]:
     """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         raise DeviceError(f"memory ran out while {doing}; {remedy}") from error
