@@ -20,6 +20,12 @@ from vidcolor.models.registry import recognize
 from vidcolor.weights.check import is_html
 from vidcolor.weights.deoldify import fold_norms, rename
 
+LARGEST_NUMBER = 1e8
+"""No weight of a trained network comes near to this; fp32 overflows soon after it."""
+
+MOST_TENSORS = 2_000
+"""In a safetensors file; the largest network that is known has about 700."""
+
 
 def load_generator(path: Path) -> Generator:
     """Build the generator that a checkpoint holds, ready for inference.
@@ -54,13 +60,6 @@ def load_trainable_lite(path: Path) -> tuple[MobileLite, dict[str, str]]:
     return network, metadata
 
 
-LARGEST_NUMBER = 1e8
-"""No weight of a trained network comes near to this; fp32 overflows soon after it."""
-
-MOST_TENSORS = 2_000
-"""In a safetensors file; the largest network that is known has about 700."""
-
-
 class _Checkpoint(NamedTuple):
     tensors: dict[str, Tensor]
     metadata: dict[str, str]
@@ -78,6 +77,7 @@ def _load(path: Path, *, fold: bool = True) -> _Loaded:
         _check(tensors)
         fold_norms(tensors)
         network = _build(rename(tensors), metadata)
+        network = network.for_inference() if fold else network
         _check_numbers(network)
     except KeyError as error:
         raise WeightsError(
@@ -86,8 +86,6 @@ def _load(path: Path, *, fold: bool = True) -> _Loaded:
     except (IndexError, RuntimeError, TypeError, ValueError) as error:
         problem = str(error).partition("\n")[0]
         raise WeightsError(f"cannot use {path}: {problem}") from error
-    if fold:
-        network = network.for_inference()
     return _Loaded(network.eval().requires_grad_(False), metadata)
 
 
