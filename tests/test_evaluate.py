@@ -12,16 +12,25 @@ import torch
 from click.testing import CliRunner
 from conftest import run_ffmpeg
 from PIL import Image
+from safetensors.torch import save_file
 
 from vidcolor.cli import vidcolor as command
 from vidcolor.errors import MediaError, WeightsError
 from vidcolor.evaluate import inception
+from vidcolor.evaluate.encoder import Encoder
 from vidcolor.evaluate.fidelity import decibels, squared_error, ssim
 from vidcolor.evaluate.inception import Gaussian, distance_between
 from vidcolor.evaluate.networks import network_file
 from vidcolor.evaluate.pairs import aligned, films_in, photos_in, together
 from vidcolor.evaluate.picture import Picture
-from vidcolor.evaluate.report import GRAY, ORIGINAL, EvaluateSettings, Evaluation, document
+from vidcolor.evaluate.report import (
+    GRAY,
+    ORIGINAL,
+    EvaluateSettings,
+    Evaluation,
+    Networks,
+    document,
+)
 from vidcolor.evaluate.warping import (
     Motion,
     disappears,
@@ -33,6 +42,7 @@ from vidcolor.media.probe import probe
 from vidcolor.media.rgb import RgbFrame, read_rgb
 from vidcolor.metrics.colorfulness import colorfulness
 from vidcolor.metrics.consistency import Consistency, divergence, reduced
+from vidcolor.models.lite_mobile import BLOCKS
 
 
 def flat(red: int, green: int, blue: int, size: tuple[int, int] = (16, 16)) -> np.ndarray:
@@ -364,6 +374,56 @@ def test_a_model_is_measured_on_photos_and_clips(clips, tmp_path):
     assert figures["films"]["lite"]["fps"] > 0
     assert figures["films"]["lite"]["warping_error"] is not None
     assert figures["films"]["lite"]["cdc"] is None  # two frames are too few
+
+
+def encoder_file(path: Path) -> Path:
+    """A MobileNet with random weights whose norms do nothing."""
+    torch.manual_seed(0)
+    layers, inputs = {"conv1": (32, 3, 3)}, 32
+    for number, (outputs, _) in enumerate(BLOCKS, 1):
+        layers |= {
+            f"conv_dw_{number}": (inputs, 1, 3),
+            f"conv_pw_{number}": (outputs, inputs, 1),
+        }
+        inputs = outputs
+    weights = {}
+    for name, (outputs, depth, side) in layers.items():
+        scale = (2 / (depth * side * side)) ** 0.5
+        weights[f"{name}.weight"] = scale * torch.randn(outputs, depth, side, side)
+        for part, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
+            weights[f"{name}_bn.{part}"] = torch.full((outputs,), float(value))
+    save_file(weights, path)
+    return path
+
+
+def test_features_of_an_encoder_tell_pictures_apart(tmp_path):
+    encoder = Encoder(encoder_file(tmp_path / "encoder.safetensors"), torch.device("cpu"))
+    textured = np.stack([texture(), texture()[::-1], texture()[:, ::-1]], axis=2)
+    features = encoder.features(textured)
+    assert features.shape == (1024,) and np.isfinite(features).all()
+    assert not np.allclose(features, encoder.features(Picture(textured).gray.rgb))
+    settings = EvaluateSettings(networks=False, features=tmp_path / "encoder.safetensors")
+    evaluation = Evaluation(settings, Networks.load(settings, torch.device("cpu")))
+    for turn in range(4):
+        original = np.ascontiguousarray(np.rot90(textured, turn))
+        evaluation.photo(original, {"same": original})
+    rows = evaluation.rows()
+    assert rows["same"].frechet == pytest.approx(0, abs=1e-3)
+    gray = rows[GRAY].frechet
+    assert gray is not None and gray > 0.01
+
+
+def test_a_file_that_is_no_encoder_is_refused(tmp_path):
+    save_file({"weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(WeightsError, match="not a MobileNet"):
+        Encoder(tmp_path / "other.safetensors", torch.device("cpu"))
+    (tmp_path / "text.safetensors").write_text("no weights")
+    result = vidcolor(
+        *("--model", "lite", "--photos", tmp_path, "--no-networks"),
+        *("--features", tmp_path / "text.safetensors"),
+    )
+    assert result.exit_code == 1
+    assert "cannot read" in result.stderr
 
 
 def test_half_a_call_says_what_is_missing(clips):
