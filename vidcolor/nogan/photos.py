@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
+import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -16,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
 from vidcolor.errors import RecipeError
@@ -34,7 +37,8 @@ MEMORY = 3 << 30
 
 WORKERS = min(8, os.cpu_count() or 1)
 
-_Read = Callable[[], bytes]
+_Read = Callable[[], bytes | None]
+"""Gives the encoded photo; None where it cannot be read, which counts as broken."""
 
 
 class PhotoSet(Protocol):
@@ -140,13 +144,15 @@ def load_photos(
     return photos
 
 
-def decode(data: bytes, longest: int) -> NDArray | None:
-    """One encoded photo -> (H, W, 3) uint8 luma, Cb, Cr; None where it is broken."""
+def decode(data: bytes | None, longest: int) -> NDArray | None:
+    """One encoded photo -> (H, W, 3) uint8 luma, Cb, Cr; None where it is broken or missing."""
+    if data is None:
+        return None
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.draft("RGB", (longest, longest))
             ycc = image.convert("RGB").convert("YCbCr")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # Pillow raises nearly anything for a damaged file
         return None
     ycc.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     return np.asarray(ycc)
@@ -159,35 +165,71 @@ def is_gray(picture: NDArray) -> bool:
 def _contents(place: Path) -> Iterator[_Read]:
     """How to read each photo below a folder or inside an archive, in the order of their names."""
     if place.is_dir():
-        for path in sorted(place.rglob("*")):
-            if path.suffix.lower() in SUFFIXES:
-                yield path.read_bytes
-    elif zipfile.is_zipfile(place):
-        archive = zipfile.ZipFile(place)
+        for path in photo_files(place):
+            yield lambda path=path: read_regular(path)
+    elif place.is_file() and zipfile.is_zipfile(place):
+        try:
+            archive = zipfile.ZipFile(place)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise RecipeError(f"{place} is a damaged zip ({error}); pack it again") from error
         for name in sorted(archive.namelist()):
             if Path(name).suffix.lower() in SUFFIXES:
-                yield lambda name=name: archive.read(name)
+                yield lambda name=name: _unzip(archive, name)
     elif place.is_file() and tarfile.is_tarfile(place):
         yield from _tar(place)
     else:
         raise RecipeError(f"{place}: neither a folder nor a zip or tar file of photos")
 
 
+def photo_files(folder: Path) -> list[Path]:
+    """Everything below a folder that is named like a photo, except folders; ordered by name."""
+    return sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.is_dir()
+    )
+
+
+def read_regular(path: Path) -> bytes | None:
+    """A file's content; None where it cannot be read or is no regular file.
+
+    Anything else, such as a named pipe, might never end, or never begin.
+    """
+    try:
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+            return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except OSError:
+        return None
+
+
+def _unzip(archive: zipfile.ZipFile, name: str) -> bytes | None:
+    """An entry's content; None where it is damaged, encrypted or packed in an unknown way."""
+    try:
+        return archive.read(name)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError):
+        return None
+    except (RuntimeError, NotImplementedError):  # a password, a method
+        return None
+
+
 def _tar(place: Path) -> Iterator[_Read]:
     try:
         with tarfile.open(place, "r:") as archive:
             members = sorted((m for m in archive if m.isfile()), key=lambda member: member.name)
-    except tarfile.ReadError as error:
-        raise RecipeError(f"{place} is a compressed tar; unpack it into a folder") from error
+    except (tarfile.TarError, OSError) as error:
+        raise RecipeError(
+            f"{place} is a damaged or compressed tar; unpack it into a folder"
+        ) from error
     for member in members:
         if Path(member.name).suffix.lower() in SUFFIXES:
             yield lambda member=member: _slice(place, member.offset_data, member.size)
 
 
-def _slice(path: Path, start: int, size: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(start)
-        return file.read(size)
+def _slice(path: Path, start: int, size: int) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(size)
+    except OSError:
+        return None
 
 
 class Batches:
