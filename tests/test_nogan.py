@@ -82,6 +82,26 @@ def test_recipes_that_come_along_are_right(name):
         ("size = 64", "size = 100", "size = 100 is not a multiple of 32"),
         ("[images]\nsize = 64", "[images]", "images.size is missing"),
         ("cycles = 2", "cycles = ", "not a TOML file"),
+        ("betas = [0.0, 0.9]", "betas = [0.0, 1.0]", r"betas\[1\] = 1.0 is not in 0 .. 0.999999"),
+        ("blocks = 1", "blocks = 4", "size = 64 is too small for a critic with blocks = 4, .* 128"),
+        ("steps = 3", "accumulate = 5", "accumulate = 5 splits a batch of 4 into parts without a"),
+        (
+            "[[critic.first]]",
+            "[[critic.first]]\naccumulate = 3",
+            "accumulate = 3 splits a batch of",
+        ),
+        ("rates = [1e-4]", "rates = []", r"rates = \[\]: there must be 1 of them"),
+        (
+            "decoder = [8, 8, 8]",
+            "decoder = [8, 8]",
+            r"decoder = \[8, 8\] must hold one number less",
+        ),
+        ("[8, 8, 8, 8]", "[8]", r"widths = \[8\] must hold 2 to 4 numbers"),
+        (
+            '"lite"',
+            '"deep"\nencoder = "imagenet"\nshrink = 2',
+            "'imagenet' needs shrink = 1",
+        ),
     ],
 )
 def test_a_recipe_that_is_wrong(tmp_path, old, new, words):
@@ -90,6 +110,15 @@ def test_a_recipe_that_is_wrong(tmp_path, old, new, words):
     with pytest.raises(RecipeError, match=words) as error:
         read_recipe(path)
     assert str(path) in str(error.value)
+
+
+def test_a_recipe_without_pretraining(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(
+        "pretrain = []\n" + TINY.read_text().replace("[[pretrain]]", "[[critic.first]]")
+    )
+    with pytest.raises(RecipeError, match="pretrain needs at least one table"):
+        read_recipe(path)
 
 
 def test_photos_from_folders_zips_and_tars(photo_folder, tmp_path):

@@ -113,8 +113,8 @@ def train(
     from vidcolor.nogan.photo_cache import open_cache
     from vidcolor.nogan.photos import load_photos
     from vidcolor.nogan.recipe import read_recipe
-    from vidcolor.nogan.run import Run
-    from vidcolor.nogan.train import choose_phases
+    from vidcolor.nogan.run import Run, check_folder
+    from vidcolor.nogan.train import check, choose_phases
     from vidcolor.nogan.train import train as train_all
 
     settings = read_recipe(recipe)
@@ -136,11 +136,13 @@ def train(
         f"{count(len(photos), 'photo')} for training, {len(validation)} for validation; left out: "
         f"{photos.gray} gray, {photos.broken} broken, {photos.small} smaller than {smallest} pixels"
     )
-    if dry_run:
-        show_plan(console, settings, len(photos), context)
-        return
     moments = read_clips(clips, settings.gan.size) if clips and settings.gan else None
     folder = out or Path("runs") / recipe.stem
+    if dry_run:
+        check(settings, photos, validation, context, start)
+        check_folder(folder, recipe, resume=resume)
+        show_plan(console, settings, len(photos), context)
+        return
     run = Run.open(folder, recipe, context, resume=resume)
     if not find_spec("tensorboard"):
         console.print("The package tensorboard is not installed: no TensorBoard events are written")

@@ -53,7 +53,6 @@ def generate_images(
     """
     assert recipe.images is not None
     settings, context = recipe.images, run.context
-    trainer.begin_stage(recipe.pretrain[-1])
     count = max(2, round(settings.keep * len(photos)))
     chosen = numpy_random(recipe.seed, phase).permutation(len(photos))[:count]
     for side in SIDES:

@@ -384,7 +384,7 @@ def unfinish(network: MobileLite, metadata: dict[str, str]) -> None:
 
 
 def save_network(network: Lite | UNet, path: Path, metadata: dict[str, str]) -> None:
-    """Write safetensors, in half precision, under its final name when it is whole.
+    """Write safetensors, in half precision.
 
     A vector takes no room and stays as it is: norms' variances leave the range of half precision.
     """
@@ -395,6 +395,4 @@ def save_network(network: Lite | UNet, path: Path, metadata: dict[str, str]) -> 
         else value.contiguous()
         for key, value in network.state_dict().items()
     }
-    partial = path.with_suffix(".tmp")
-    save_file(tensors, partial, {**network.metadata, **metadata})
-    partial.replace(path)
+    save_file(tensors, path, {**network.metadata, **metadata})

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import vgg16_bn
 
-from vidcolor.errors import RecipeError, WeightsError
+from vidcolor.errors import WeightsError
 from vidcolor.nogan.losses import FeatureLoss
 from vidcolor.nogan.recipe import Content, Generator
 from vidcolor.weights.check import sha256
@@ -25,8 +25,6 @@ def encoder_weights(settings: Generator) -> dict[str, Tensor] | None:
     """The state of a ResNet without its classifier; None where the recipe wants a random one."""
     if settings.encoder == "random":
         return None
-    if settings.shrink != 1:
-        raise RecipeError('encoder = "imagenet" fits shrink = 1 only; set encoder = "random"')
     state = torch.load(fetch(settings.architecture), map_location="cpu", weights_only=True)
     return {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
 

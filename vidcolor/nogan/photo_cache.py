@@ -13,6 +13,7 @@ before it is drawn, and none is decoded twice. Several processes may share a cac
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import struct
@@ -27,13 +28,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidcolor.errors import RecipeError
-from vidcolor.nogan.photos import LONGEST, SUFFIXES, decode, is_gray
+from vidcolor.nogan.photos import LONGEST, SUFFIXES, decode, is_gray, photo_files, read_regular
 from vidcolor.nogan.seeding import numpy_random
 
 ROW = np.dtype([("place", "<u2"), ("method", "u1"), ("offset", "<u8"), ("size", "<u4")])
-"""`method`: STORED or DEFLATED bytes inside an archive, or FILE, whose path is in names.bin."""
+"""`method`: STORED or DEFLATED bytes inside an archive, FILE, whose path is in names.bin,
+or UNKNOWN: encrypted or compressed in a way that is not read here."""
 
-STORED, DEFLATED, FILE = 0, 8, 255
+STORED, DEFLATED, UNKNOWN, FILE = 0, 8, 254, 255
 UNSEEN, GRAY, BROKEN, SMALL = 0, 1, 2, 3
 """Words of the index below FILES; others hold a file's number and a place in its units of ALIGN."""
 
@@ -100,13 +102,19 @@ class PhotoCache:
             return picture
         return None
 
-    def _encoded(self, photo: int) -> bytes:
+    def _encoded(self, photo: int) -> bytes | None:
+        """As it is stored; None where it cannot be read, which counts as broken."""
         place, method, offset, size = self.catalog[photo].item()
         if method == FILE:
             name = os.pread(self.names, size, offset)
-            return (self.places[place] / os.fsdecode(name)).read_bytes()
-        data = os.pread(self.archives[place], size, offset)
-        return zlib.decompress(data, -15) if method == DEFLATED else data
+            return read_regular(self.places[place] / os.fsdecode(name))
+        if method == UNKNOWN:
+            return None
+        try:
+            data = os.pread(self.archives[place], size, offset)
+            return zlib.decompress(data, -15) if method == DEFLATED else data
+        except (OSError, zlib.error):
+            return None
 
 
 class CachedPhotos:
@@ -136,8 +144,15 @@ class CachedPhotos:
     def split(self, share: float, seed: int) -> tuple[CachedPhotos, CachedPhotos]:
         """(training, validation) photos, at random but always alike."""
         order = numpy_random(seed, "split").permutation(len(self))
-        held = max(1, round(share * len(self)))
+        held = min(max(2, round(share * len(self))), len(self))
         return self.subset(sorted(order[held:])), self.subset(sorted(order[:held]))
+
+    def fingerprint(self) -> str:
+        """Tells these photos in this order from any others, by their names and sizes."""
+        digest = hashlib.sha256(self.cache.catalog.tobytes())
+        digest.update((self.cache.folder / "names.bin").read_bytes())
+        digest.update(self.numbers.tobytes())
+        return digest.hexdigest()
 
     @property
     def gray(self) -> int:
@@ -226,10 +241,9 @@ def _list(places: Sequence[Path], folder: Path) -> None:
 def _entries(place: Path) -> Iterator[tuple[int, int, int, str]]:
     """(method, offset, size, name) of every photo in a folder, zip or tar, ordered by name."""
     if place.is_dir():
-        for path in sorted(place.rglob("*")):
-            if path.suffix.lower() in SUFFIXES:
-                yield FILE, 0, 0, str(path.relative_to(place))
-    elif zipfile.is_zipfile(place):
+        for path in photo_files(place):
+            yield FILE, 0, 0, str(path.relative_to(place))
+    elif place.is_file() and zipfile.is_zipfile(place):
         yield from _zip_entries(place)
     elif place.is_file() and tarfile.is_tarfile(place):
         yield from _tar_entries(place)
@@ -243,7 +257,8 @@ def _zip_entries(place: Path) -> Iterator[tuple[int, int, int, str]]:
             if Path(entry.filename).suffix.lower() not in SUFFIXES:
                 continue
             if entry.compress_type not in (STORED, DEFLATED) or entry.flag_bits & 1:
-                raise RecipeError(f"{place}: {entry.filename} is packed in a way unknown here")
+                yield UNKNOWN, 0, 0, entry.filename
+                continue
             # Name and extra field come between the local header and the bytes.
             file.seek(entry.header_offset + 26)
             name, extra = struct.unpack("<HH", file.read(4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import lzma
 import os
@@ -64,6 +65,10 @@ class PhotoSet(Protocol):
         """(training, validation) photos, at random but always alike."""
         ...
 
+    def fingerprint(self) -> str:
+        """Tells these photos in this order from any others."""
+        ...
+
 
 @dataclass
 class Photos:
@@ -75,7 +80,9 @@ class Photos:
     broken: int = 0
     small: int = 0
     kept: dict[int, NDArray] = field(default_factory=dict)
-    """Decoded photos by their place in `reads`."""
+    """Decoded photos by their index in `reads`."""
+    digests: list[bytes] = field(default_factory=list)
+    """Hashes of the encoded photos, as many as `reads`."""
 
     def __len__(self) -> int:
         return len(self.reads)
@@ -98,12 +105,17 @@ class Photos:
             self,
             reads=[self.reads[n] for n in numbers],
             kept={i: self.kept[n] for i, n in enumerate(numbers) if n in self.kept},
+            digests=[self.digests[n] for n in numbers],
         )
+
+    def fingerprint(self) -> str:
+        """Tells these photos in this order from any others, wherever they are stored."""
+        return hashlib.sha256(b"".join(self.digests)).hexdigest()
 
     def split(self, share: float, seed: int) -> tuple[Photos, Photos]:
         """(training, validation) photos, at random but always alike."""
         order = numpy_random(seed, "split").permutation(len(self))
-        held = max(1, round(share * len(self)))
+        held = min(max(2, round(share * len(self))), len(self))
         return self.subset(sorted(order[held:])), self.subset(sorted(order[:held]))
 
 
@@ -122,9 +134,8 @@ def load_photos(
     with ThreadPoolExecutor(WORKERS) as workers:
         for start in range(0, len(reads), 256):  # a chunk at a time, so that few wait in memory
             chunk = reads[start : start + 256]
-            for read, picture in zip(
-                chunk, workers.map(lambda read: decode(read(), longest), chunk), strict=True
-            ):
+            found = workers.map(lambda read: _look(read, longest), chunk)
+            for read, (picture, digest) in zip(chunk, found, strict=True):
                 if picture is None:
                     photos.broken += 1
                 elif not gray_too and is_gray(picture):
@@ -136,12 +147,19 @@ def load_photos(
                         photos.kept[len(photos)] = picture
                         room -= picture.nbytes
                     photos.reads.append(read)
+                    photos.digests.append(digest)
     if not len(photos):
         raise RecipeError(
             f"{', '.join(map(str, places))}: no color photo of {smallest} pixels or more "
             "on its short side; give folders, zip or tar files of jpg, png or webp photos"
         )
     return photos
+
+
+def _look(read: _Read, longest: int) -> tuple[NDArray | None, bytes]:
+    """The decoded photo, and a hash of the encoded one."""
+    data = read()
+    return decode(data, longest), hashlib.blake2b(data or b"", digest_size=8).digest()
 
 
 def decode(data: bytes | None, longest: int) -> NDArray | None:
@@ -194,7 +212,7 @@ def read_regular(path: Path) -> bytes | None:
     Anything else, such as a named pipe, might never end, or never begin.
     """
     try:
-        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
             return file.read() if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
     except OSError:
         return None

@@ -24,6 +24,7 @@ Share = Annotated[float, Between(0, 1)]
 Size = Annotated[int, Between(64, 512)]
 Weight = Annotated[float, Between(0, 1000)]
 Rate = Annotated[float, Between(0, 1)]
+Beta = Annotated[float, Between(0, 0.999999)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,8 @@ class Stage:
     """Share of the steps in which the rate rises (linearly, or along a cosine in one-cycle)."""
     decay: Share = 0.0
     """Level: share of the steps, at the end, in which the rate falls to 0 along a cosine."""
-    betas: tuple[Share, Share] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
+    """Adam's decay rates; in one-cycle the first moves from 0.95 to 0.85 and back instead."""
     weight_decay: Rate = 0.0
     decay_vectors: bool = False
     """Whether biases and norms decay, too."""
@@ -192,12 +194,72 @@ class Recipe:
     def __post_init__(self) -> None:
         if self.cycles and not (self.images and self.critic and self.gan):
             raise RecipeError("cycles need the tables images, critic and gan; or set cycles = 0")
+        if not self.pretrain:
+            raise RecipeError("pretrain needs at least one table")
         for stage in (*self.pretrain, *([self.gan] if self.gan else [])):
             if stage.size % 32:
                 raise RecipeError(f"size = {stage.size} is not a multiple of 32")
-            groups = (1, 2) if self.generator.architecture == "lite" else (1, 3)
+            groups = self._rates_allowed()
             if len(stage.rates) not in groups:
-                raise RecipeError(f"rates = {list(stage.rates)} must hold {groups[-1]} or 1 number")
+                words = " or ".join(map(str, groups))
+                raise RecipeError(f"rates = {list(stage.rates)}: there must be {words} of them")
+        self._check_generator()
+        if self.critic and self.gan:
+            self._check_critic(self.critic, self.gan)
+        for stage in (*self.pretrain, *([self.gan] if self.gan else [])):
+            _check_split(stage, stage.batch)
+
+    def _rates_allowed(self) -> tuple[int, ...]:
+        """How many learning rates a stage of the generator may have."""
+        if self.generator.architecture != "lite":
+            return (1, 3)
+        return (1,) if self.generator.shape == "residual" else (1, 2)
+
+    def _check_generator(self) -> None:
+        generator = self.generator
+        if generator.architecture != "lite":
+            if generator.encoder not in ("imagenet", "random"):
+                raise RecipeError(f"encoder = {generator.encoder!r} is not 'imagenet' or 'random'")
+            if generator.encoder == "imagenet" and generator.shrink != 1:
+                raise RecipeError("encoder = 'imagenet' needs shrink = 1; or set it to 'random'")
+        elif generator.shape == "residual":
+            if generator.encoder != "random":
+                raise RecipeError("encoder needs shape = 'mobilenet-v1', or set it to 'random'")
+            if not 2 <= len(generator.widths) <= 4:
+                raise RecipeError(f"widths = {list(generator.widths)} must hold 2 to 4 numbers")
+            if len(generator.decoder) != len(generator.widths) - 1:
+                raise RecipeError(
+                    f"decoder = {list(generator.decoder)} must hold one number less than widths"
+                )
+        else:
+            for name, numbers in (("decoder", generator.decoder), ("skips", generator.skips)):
+                if len(numbers) != 3:
+                    raise RecipeError(f"{name} = {list(numbers)} must hold 3 numbers")
+
+    def _check_critic(self, critic: Critic, gan: Gan) -> None:
+        # Every block halves the size, as the layer before them does; 4 x 4 values must be left.
+        smallest = 4 << (critic.blocks + 1)
+        for stage in (*critic.first, *critic.stages, gan):
+            if stage.size < smallest:
+                raise RecipeError(
+                    f"size = {stage.size} is too small for a critic with blocks = "
+                    f"{critic.blocks}, which needs {smallest}"
+                )
+        for stage in (*critic.first, *critic.stages):
+            if len(stage.rates) != 1:
+                raise RecipeError(
+                    f"rates = {list(stage.rates)} of a critic: there must be 1 of them"
+                )
+            _check_split(stage, max(1, stage.batch // 2))
+
+
+def _check_split(stage: Stage, photos: int) -> None:
+    """Every part of a step needs a photo of each kind that is in its batch."""
+    if stage.accumulate > photos:
+        raise RecipeError(
+            f"accumulate = {stage.accumulate} splits a batch of {stage.batch} into parts without "
+            "a photo; make it smaller"
+        )
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -6,14 +6,16 @@ import json
 import math
 import os
 import shutil
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from safetensors import SafetensorError
 
-from vidcolor.errors import RecipeError
+from vidcolor.errors import RecipeError, TrainingError
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.recipe import read_recipe
 
@@ -31,22 +33,23 @@ class Run:
 
     folder: Path
     context: DistributedContext
+    _events: dict[str, Any] = field(default_factory=dict)
+    """TensorBoard's writers by phase; None where the package `tensorboard` is not installed."""
 
     @classmethod
     def open(cls, folder: Path, recipe: Path, context: DistributedContext, *, resume: bool) -> Run:
-        """Make the folder, or go on in it; RecipeError if it is taken and `resume` is not given."""
+        """Make the folder, or go on in it.
+
+        Raises RecipeError as `check_folder`, TrainingError if the folder cannot be made.
+        """
+        check_folder(folder, recipe, resume=resume)
         kept = folder / "recipe.toml"
-        if kept.exists() and not resume:
-            raise RecipeError(f"{folder} holds a run; add --resume, or choose another --out")
-        if kept.exists() and not _differ_in_steps_only(kept, recipe):
-            raise RecipeError(
-                f"{recipe} is not the recipe that {folder} was begun with; resume with {kept}"
-            )
         context.wait()
         if context.rank == 0:
-            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-            if not kept.exists() or kept.read_bytes() != recipe.read_bytes():
-                shutil.copyfile(recipe, kept)
+            with writing(folder):
+                (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+                if not kept.exists() or kept.read_bytes() != recipe.read_bytes():
+                    shutil.copyfile(recipe, kept)
         context.wait()
         return cls(folder, context)
 
@@ -59,13 +62,36 @@ class Run:
     def is_done(self, phase: str) -> bool:
         return self.result(phase).exists()
 
+    def check_photos(self, photos: str, validation: str) -> None:
+        """Keep the photos' fingerprints; RecipeError if the run was begun with other photos."""
+        path = self.folder / "photos.json"
+        today = {"photos": photos, "validation": validation}
+        if path.exists():
+            with reading(path):
+                before = {
+                    name: json.loads(path.read_text(encoding="utf-8"))[name] for name in today
+                }
+            for name, words in (("photos", "--data"), ("validation", "--val or --data")):
+                if before[name] != today[name]:
+                    raise RecipeError(
+                        f"{self.folder} was begun with other photos in {words}; give the same "
+                        "ones, or begin again in another --out"
+                    )
+        self.context.wait()
+        if self.context.rank == 0 and not path.exists():
+            with replacing(path) as partial:
+                partial.write_text(json.dumps(today), encoding="utf-8")
+        self.context.wait()
+
     def restore(self, phase: str, parts: dict[str, Stateful]) -> dict[str, Any]:
         """Load a phase's unfinished state into its parts; returns what else was saved, or {}."""
         path = self.partial(phase)
         state = read_state(path) if path.exists() else {}
-        for name, part in parts.items() if state else ():
-            part.load_state_dict(state[name])
-        self._forget(phase, state.get("step", 0))
+        if state:
+            with reading(path):
+                for name, part in parts.items():
+                    part.load_state_dict(state[name])
+        self._forget(phase, state.get("step", -1))
         return state
 
     def save(self, phase: str, parts: dict[str, Stateful], **others: Any) -> None:
@@ -80,53 +106,118 @@ class Run:
             self.partial(phase).unlink(missing_ok=True)
         self.context.wait()
 
-    def latest(self, kind: str, phases: list[str]) -> dict[str, Any] | None:
-        """The newest state of "generator" or "critic" among finished phases, the last one first."""
+    def latest(self, kind: str, phases: list[str]) -> tuple[str, dict[str, Any]] | None:
+        """(phase, state) of the last finished phase that made a "generator" or a "critic"."""
         for phase in reversed(phases):
             if self.is_done(phase):
                 state = read_state(self.result(phase))
                 if kind in state:
-                    return state[kind]
+                    return phase, state[kind]
         return None
 
     def log(self, phase: str, step: int, **values: float | str) -> None:
         """One line of log.jsonl, and the numbers among TensorBoard's events."""
         if self.context.rank:
             return
-        for name, value in values.items() if self._events else ():
-            if not isinstance(value, str):
-                self._events.add_scalar(f"{phase}/{name}", value, step)
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        events = self._events.get(phase)
+        for name, value in values.items():
+            if events is not None and not isinstance(value, str):
+                events.add_scalar(name, value, step)
+        path = self.folder / "log.jsonl"
+        with writing(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"phase": phase, "step": step} | _json(values)) + "\n")
 
     def _forget(self, phase: str, step: int) -> None:
-        """Drop what the log says about steps that are taken again."""
+        """Drop what the log and TensorBoard's events say about steps that are taken again."""
         path = self.folder / "log.jsonl"
-        if self.context.rank == 0 and path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines()
+        if self.context.rank == 0:
+            self._events[phase] = _event_writer(self.folder / "events" / phase, step)
+            lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
             kept = [line for line in lines if not _is_after(line, phase, step)]
-            path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+            if kept != lines:
+                with replacing(path) as partial:
+                    partial.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
         self.context.wait()
 
-    @cached_property
-    def _events(self) -> Any:
-        """TensorBoard's writer; None where the package `tensorboard` is not installed."""
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            return None
-        return SummaryWriter(str(self.folder / "events"))
-
     def write(self, path: Path, content: dict[str, Any]) -> None:
-        """Write a file of tensors, which bears its name when it is whole."""
+        """Write a file of tensors, which bears its name when it is whole.
+
+        Raises TrainingError if it cannot be written; what was there before stays.
+        """
         if self.context.rank == 0:
-            partial = path.with_suffix(".tmp")
-            with partial.open("wb") as file:
+            with replacing(path) as partial, partial.open("wb") as file:
                 torch.save(content, file)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.replace(path)
         self.context.wait()
+
+
+def check_folder(folder: Path, recipe: Path, *, resume: bool) -> None:
+    """Raise RecipeError if `folder` holds a run and `resume` is not given, or another recipe's."""
+    kept = folder / "recipe.toml"
+    try:
+        if not kept.exists():
+            return
+        same = _differ_in_steps_only(kept, recipe)
+    except OSError as error:
+        raise RecipeError(f"cannot read {kept} ({error.strerror}); choose another --out") from error
+    if not resume:
+        raise RecipeError(f"{folder} holds a run; add --resume, or choose another --out")
+    if not same:
+        raise RecipeError(
+            f"{recipe} is not the recipe that {folder} was begun with; resume with {kept}"
+        )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a TrainingError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"cannot write {error.filename or path} ({error.strerror or error}); what was saved "
+            "before is whole: make room and go on with --resume, or choose another --out"
+        ) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write a file that takes the place of `path` if all goes well."""
+    partial = path.with_suffix(".tmp")
+    with writing(path):
+        try:
+            yield partial
+            partial.replace(path)
+        except (RuntimeError, SafetensorError) as error:  # torch and safetensors on a full disk
+            partial.unlink(missing_ok=True)
+            cause = error.__context__
+            raise cause if isinstance(cause, OSError) else OSError("the disk is full") from error
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what a damaged file of a run leads to into a TrainingError that names it."""
+    try:
+        yield
+    except Exception as error:  # torch raises nearly anything for a damaged file
+        reason = str(error).strip().partition("\n")[0].rstrip(".:") or type(error).__name__
+        raise TrainingError(
+            f"{path} is damaged ({reason}); delete it, and --resume makes it again"
+        ) from error
+
+
+def _event_writer(folder: Path, step: int) -> Any:
+    """TensorBoard's writer of a phase that goes on after `step`; None where it is not installed."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    with writing(folder):
+        return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 RENAMED = {
@@ -139,11 +230,12 @@ RENAMED = {
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """A checkpoint of a run, under today's names."""
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if isinstance(state.get("best"), dict):
-        state["best"] = _renamed(state["best"])
-    return _renamed(state)
+    """A checkpoint of a run, under today's names. Raises TrainingError if it is damaged."""
+    with reading(path):
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(state.get("best"), dict):
+            state["best"] = _renamed(state["best"])
+        return _renamed(state)
 
 
 def _renamed(state: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vidcolor.errors import RecipeError
+from vidcolor.errors import RecipeError, TrainingError
 from vidcolor.models.lite_mobile import MobileLite
 from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import generate_images, new_critic, train_critic
@@ -24,7 +24,7 @@ from vidcolor.nogan.palette import Palette
 from vidcolor.nogan.photos import PhotoSet
 from vidcolor.nogan.pretrain import OnStep, pretrain, steps_of
 from vidcolor.nogan.recipe import Recipe, Stage
-from vidcolor.nogan.run import Run, read_state
+from vidcolor.nogan.run import Run, read_state, reading, replacing, writing
 from vidcolor.nogan.score import Scorer
 from vidcolor.nogan.validation import Validation
 
@@ -89,7 +89,8 @@ def train(
     Returns final.safetensors, the newest generator, or None where there is none yet.
     Raises RecipeError if a phase lacks what an earlier one makes, or photos are too few.
     """
-    check_enough(recipe, photos)
+    check(recipe, photos, validation, run.context, start)
+    run.check_photos(photos.fingerprint(), validation.fingerprint())
     every = phases(recipe)
     wanted = choose_phases(recipe, only)
     torch.manual_seed(recipe.seed)
@@ -102,29 +103,75 @@ def train(
             continue
         before = names[: names.index(now.name)]
         check_ready(now, before, run, has_start=start is not None)
-        if state := run.latest("generator", before):
-            trainer.load_state_dict(state)
-        if critic is not None and (state := run.latest("critic", before)):
-            critic.load_state_dict(state)
+        made_in = load_latest(trainer, every, before, run)
+        if critic is not None and (found := run.latest("critic", before)):
+            with reading(run.result(found[0])):
+                critic.load_state_dict(found[1])
         on_phase(now)
-        where = {"recipe": recipe, "run": run, "phase": now.name, "on_step": on_step}
-        folder = run.folder / f"images-{now.name.split('-')[1]}"
-        if now.kind == "pretrain":
-            assert now.stage is not None
-            scored = Validation(validation, now.stage.size, recipe.scored, run.context.device)
-            pretrain(trainer, now.stage, photos, **where, validation=scored)
-        elif now.kind == "images":
-            generate_images(trainer, photos, folder, **where)
-        elif now.kind == "critic":
-            assert critic is not None and now.stage is not None
-            train_critic(critic, now.stage, folder, **where)
-        else:
-            assert critic is not None and recipe.gan is not None
-            scorer = scorer_of(recipe, validation, run.context, clips)
-            gan(trainer, critic, photos, scorer, **where)
-        if run.context.rank == 0:
-            draw_losses(run.folder)
-    return export(trainer, recipe, photos, validation, run, names)
+        with writing(run.folder):
+            where = {"recipe": recipe, "run": run, "phase": now.name, "on_step": on_step}
+            folder = run.folder / f"images-{now.name.split('-')[1]}"
+            if now.kind == "pretrain":
+                assert now.stage is not None
+                scored = Validation(validation, now.stage.size, recipe.scored, run.context.device)
+                pretrain(trainer, now.stage, photos, **where, validation=scored)
+            elif now.kind == "images":
+                trainer.begin_stage(made_in or recipe.pretrain[-1])
+                generate_images(trainer, photos, folder, **where)
+            elif now.kind == "critic":
+                assert critic is not None and now.stage is not None
+                train_critic(critic, now.stage, folder, **where)
+            else:
+                assert critic is not None and recipe.gan is not None
+                scorer = scorer_of(recipe, validation, run.context, clips)
+                gan(trainer, critic, photos, scorer, **where)
+            if run.context.rank == 0:
+                draw_losses(run.folder)
+    with writing(run.folder):
+        return export(trainer, recipe, photos, validation, run)
+
+
+def load_latest(
+    trainer: GeneratorTrainer, every: list[Phase], before: list[str], run: Run
+) -> Stage | None:
+    """Load the newest generator of the phases `before`; returns the stage that trained it."""
+    found = run.latest("generator", before)
+    if found is None:
+        return None
+    name, state = found
+    with reading(run.result(name)):
+        trainer.load_state_dict(state)
+    return next(phase.stage for phase in every if phase.name == name)
+
+
+def check(
+    recipe: Recipe,
+    photos: PhotoSet,
+    validation: PhotoSet,
+    context: DistributedContext,
+    start: Path | None = None,
+) -> None:
+    """Raise RecipeError for what `train` would fail with, now or hours later."""
+    check_enough(recipe, photos)
+    if start:
+        _read_start(start)
+    if recipe.gan and len(validation) < 2:
+        raise RecipeError(
+            f"{len(validation)} photo is too few to score with; give 2 or more with --val, or "
+            "make the recipe's `validation` larger"
+        )
+    batches = [(stage, stage.batch) for stage in (*recipe.pretrain, recipe.gan) if stage]
+    if recipe.critic:
+        # Half of its batch is of each kind.
+        stages = (*recipe.critic.first, *recipe.critic.stages)
+        batches += [(stage, max(1, stage.batch // 2)) for stage in stages]
+    for stage, photos_per_step in batches:
+        parts = context.world * stage.accumulate
+        if photos_per_step < parts:
+            raise RecipeError(
+                f"batch = {stage.batch} cannot be split into {parts} parts (processes times "
+                "`accumulate`, from two kinds of pictures for the critic); make it larger"
+            )
 
 
 def check_enough(recipe: Recipe, photos: PhotoSet) -> None:
@@ -155,8 +202,14 @@ def new_generator_trainer(
     if settings.architecture == "lite":
         kept = run.folder / "palette.pt"
         if kept.exists():
-            palette = Palette(**torch.load(kept, weights_only=True))
+            with reading(kept):
+                palette = Palette(**torch.load(kept, weights_only=True))
         elif "palette" in state:
+            if len(state["palette"]) != settings.bins:
+                raise RecipeError(
+                    f"{start} has {len(state['palette'])} bins and the recipe {settings.bins}; "
+                    "make them the same"
+                )
             palette = Palette.around(counted(photos), state["palette"])
         else:
             palette = Palette.of(counted(photos), settings.bins)
@@ -165,8 +218,8 @@ def new_generator_trainer(
     else:
         encoder = encoder_weights(settings) if not state else None
         trainer = UNetTrainer(settings, content, context, feature_loss(content), encoder)
-    if state:
-        trainer.load_weights(state)
+    if start:
+        _load_start(trainer, state, start)
     return trainer
 
 
@@ -177,13 +230,30 @@ def counted(photos: PhotoSet) -> PhotoSet:
     return photos.subset(np.linspace(0, len(photos) - 1, COUNTED).astype(int).tolist())
 
 
+def _load_start(trainer: GeneratorTrainer, state: dict[str, Tensor], path: Path) -> None:
+    """Load the weights of --start. Raises RecipeError where they are of another network."""
+    try:
+        trainer.load_weights(state)
+    except (RuntimeError, KeyError) as error:
+        ours = trainer.network.state_dict()
+        what = "its tensors have other names"
+        if ours.keys() == state.keys():
+            other = next(name for name in ours if ours[name].shape != state[name].shape)
+            shapes = [" x ".join(map(str, tensors[other].shape)) for tensors in (state, ours)]
+            what = f"{other} is {shapes[0]} there and {shapes[1]} here"
+        raise RecipeError(f"{path} does not fit the recipe's network: {what}") from error
+
+
 def _read_start(path: Path) -> dict[str, Tensor]:
     """The averaged, or else the latest, generator of a run's checkpoint, or a published one."""
     from vidcolor.weights.checkpoint import load_generator, load_trainable_lite
 
     state = None
     if path.suffix == ".pt":
-        state = read_state(path)
+        try:
+            state = read_state(path)
+        except TrainingError as error:
+            raise RecipeError(f"{path} is no checkpoint of a run; give another --start") from error
         state = state.get("generator", state)
         for name in ("average", "network"):
             if name in state:
@@ -213,20 +283,20 @@ def export(
     photos: PhotoSet,
     validation: PhotoSet,
     run: Run,
-    names: list[str],
 ) -> Path | None:
     """Write the newest finished generator, with its provenance, as final.safetensors."""
-    state = run.latest("generator", names)
-    if state is None:
+    every = phases(recipe)
+    made_in = load_latest(trainer, every, [phase.name for phase in every], run)
+    if made_in is None:
         return None
-    trainer.load_state_dict(state)
-    trainer.begin_stage(recipe.gan or recipe.pretrain[-1])
+    trainer.begin_stage(made_in)
     steps = sum(steps_of(stage, len(photos)) for stage in recipe.pretrain)
     final = run.folder / "final.safetensors"
     if run.context.rank == 0:
         text = (run.folder / "recipe.toml").read_text(encoding="utf-8")
         provenance = {"recipe": text, "photos": str(len(photos)), "steps": str(steps)}
-        trainer.export(final, provenance)
+        with replacing(final) as partial:
+            trainer.export(partial, provenance)
         scorer = scorer_of(recipe, validation, run.context) if recipe.gan else None
         if scorer:
             scorer.show(trainer, run.folder / "samples" / "final.png")
