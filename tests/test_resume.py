@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -213,6 +214,21 @@ def test_a_film_in_pieces_equals_one_in_one_piece(name, colorizer, tmp_path):
     # Batches differ, and with them the last bit of the chroma; luma and times do not.
     assert luma_of(several) == luma_of(one)
     assert len(luma_of(one)) == report.frames == 180
+
+
+def test_a_run_that_is_stopped_as_it_begins_leaves_nothing(film, colorizer, tmp_path, monkeypatch):
+    make = tempfile.mkdtemp
+
+    def make_and_stop(*where, **how):
+        folder = make(*where, **how)
+        if Path(folder).parent == piece_folder(tmp_path / "out.mp4"):
+            raise KeyboardInterrupt
+        return folder
+
+    monkeypatch.setattr(tempfile, "mkdtemp", make_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        colorize_film(film, tmp_path / "out.mp4", colorizer, QUICKLY)
+    assert list(tmp_path.iterdir()) == [film]
 
 
 def luma_of(path: Path) -> list[str]:

@@ -41,6 +41,9 @@ TAIL = 8
 BLOCK = 1 << 20
 """Bytes of a file that are read at once."""
 
+SCRATCH = "run-"
+"""How the names of the runs' own folders begin."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PieceSettings:
@@ -234,16 +237,18 @@ def open_pieces(
     """
     with locked_folder(target) as folder:
         manifest = wanted if fresh else _continued(folder, target, wanted, on_note)
-        remove_all_but(folder, _names(manifest))
-        scratch = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
-        store = PieceStore(folder, manifest, scratch)
         try:
+            remove_all_but(folder, _names(manifest))
+            scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=folder))
+            store = PieceStore(folder, manifest, scratch)
             store.save()
             yield store
             manifest.clear()
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-            if not manifest.frames:
+            if manifest.frames:
+                for scratch in folder.glob(f"{SCRATCH}*"):
+                    shutil.rmtree(scratch, ignore_errors=True)
+            else:
                 shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -56,6 +56,9 @@ def locked_folder(target: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
+        with suppress(FileNotFoundError):
+            if {path.name for path in folder.iterdir()} == {LOCK}:  # nothing was begun
+                shutil.rmtree(folder, ignore_errors=True)
         lock.release()
 
 
