@@ -20,7 +20,7 @@ from vidcolor.cli.weights import weights
 from vidcolor.errors import WeightsError
 from vidcolor.weights import places
 from vidcolor.weights.catalog import MODELS, Model
-from vidcolor.weights.fetch import fetch
+from vidcolor.weights.fetch import fetch, fetch_url
 from vidcolor.weights.resolve import resolve
 
 FILE = Random(1).randbytes(300_000)
@@ -178,6 +178,20 @@ def test_cut_off_download_goes_on_where_it_stopped(host: Host, tmp_path: Path) -
     path = fetch(model(host.url("/cut", offer(FILE, stop_after=100_000))), tmp_path)
     assert arrived(path)
     assert [wanted for _, wanted in host.requests] == [None, "bytes=100000-", "bytes=200000-"]
+
+
+def test_a_file_of_unknown_size_goes_on_where_it_stopped(host: Host, tmp_path: Path) -> None:
+    url = host.url("/cut", offer(FILE, stop_after=100_000))
+    fetch_url(url, tmp_path / "net.pth", sha256(FILE).hexdigest()[:8])
+    assert arrived(tmp_path / "net.pth")
+    assert [wanted for _, wanted in host.requests] == [None, "bytes=100000-", "bytes=200000-"]
+
+
+def test_a_whole_part_of_a_file_of_unknown_size_is_taken(host: Host, tmp_path: Path) -> None:
+    """As after a kill between the last byte and the check."""
+    (tmp_path / "net.pth.part").write_bytes(FILE)
+    fetch_url(host.url("/whole", fail(416)), tmp_path / "net.pth", sha256(FILE).hexdigest()[:8])
+    assert arrived(tmp_path / "net.pth")
 
 
 def test_next_run_resumes(host: Host, tmp_path: Path) -> None:

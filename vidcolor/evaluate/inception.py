@@ -21,8 +21,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vidcolor.errors import WeightsError
-from vidcolor.evaluate.networks import PYTORCH, network_file, network_weights
+from vidcolor.evaluate.networks import network_file, network_weights
 from vidcolor.metrics.frechet import frechet_distance
+from vidcolor.weights.networks import PYTORCH
 
 Protocol = Literal["ntire", "clean"]
 PROTOCOLS: tuple[Protocol, ...] = ("ntire", "clean")

@@ -4,7 +4,8 @@ import torch
 from numpy.typing import NDArray
 
 from vidcolor.errors import WeightsError
-from vidcolor.evaluate.networks import PYTORCH, network_file
+from vidcolor.evaluate.networks import network_file
+from vidcolor.weights.networks import PYTORCH
 
 ALEXNET = PYTORCH + "alexnet-owt-7be5be79.pth"
 

@@ -9,10 +9,10 @@ from torchvision.models import vgg16_bn
 from vidcolor.errors import WeightsError
 from vidcolor.nogan.losses import FeatureLoss
 from vidcolor.nogan.recipe import Content, Generator
-from vidcolor.weights.check import sha256
+from vidcolor.weights.networks import PYTORCH, network_file
 from vidcolor.weights.places import download_folder, folders
 
-ORIGIN = "https://download.pytorch.org/models/"
+ORIGIN = PYTORCH
 FILES = {
     "deep": "resnet34-b627a593.pth",
     "wide": "resnet101-63fe2227.pth",
@@ -50,23 +50,7 @@ def fetch(name: str) -> Path:
 
     Raises WeightsError if it cannot be had or is not what its name says.
     """
-    file = FILES[name]
-    prefix = file.removesuffix(".pth").rpartition("-")[2]
-    for folder in folders():
-        if (folder / file).is_file():
-            if not sha256(folder / file).startswith(prefix):
-                raise WeightsError(f"{folder / file} is damaged; delete it and start again")
-            return folder / file
-    folder = download_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        torch.hub.download_url_to_file(
-            ORIGIN + file, str(folder / file), hash_prefix=prefix, progress=False
-        )
-    except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise WeightsError(
-            f"cannot download {file} ({reason}); put {ORIGIN + file} into {folder}, "
-            "or change the recipe so that it does without"
-        ) from error
-    return folder / file
+        return network_file(ORIGIN + FILES[name], folders(), download_folder())
+    except WeightsError as error:
+        raise WeightsError(f"{error}, or change the recipe so that it does without") from error

@@ -78,6 +78,32 @@ def fetch(
     return target
 
 
+def fetch_url(url: str, target: Path, digits: str, *, timeout: float = 30) -> None:
+    """Download a file of unknown size, whose SHA-256 begins with `digits`, to `target`.
+
+    It goes on from what an interrupted download left, and waits for another run's, as `fetch` does.
+    Raises WeightsError, without saying what to do, if it cannot be had.
+    """
+    download = _Download(
+        part=target.with_name(f"{target.name}.part"),
+        size=None,
+        sha256=digits,
+        on_progress=silent,
+        timeout=timeout,
+    )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _alone(target.with_name(f".{target.name}.lock"), while_waiting=download.report):
+            if not target.is_file():
+                download.run((url,))
+                download.part.replace(target)
+    except _NoMirrorError as error:
+        raise WeightsError(f"cannot download {target.name} ({error})") from error
+    except OSError as error:
+        reason = "no space left" if error.errno in _FULL else error.strerror
+        raise WeightsError(f"cannot save {target} ({reason})") from error
+
+
 class _MirrorError(Exception):
     """This mirror does not have the file; another one may."""
 
@@ -99,8 +125,10 @@ class _Download:
     """One file on its way from several mirrors into `part`."""
 
     part: Path
-    size: int
+    size: int | None
+    """Bytes of the file, where they are known beforehand."""
     sha256: str
+    """The file's, or the beginning of it."""
     on_progress: Progress
     timeout: float
 
@@ -116,7 +144,7 @@ class _Download:
             url = waiting.popleft()
             before = self.done()
             try:
-                self._receive(url, before)
+                self._receive_or_whole(url, before)
                 self._verify()
                 return
             except _WrongHashError as error:
@@ -141,31 +169,44 @@ class _Download:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def report(self) -> None:
-        self.on_progress(self.done(), self.size)
+        self.on_progress(self.done(), self.size or self.done())
+
+    def _receive_or_whole(self, url: str, start: int) -> None:
+        """Fetch what is missing; nothing is if there is nothing after a part of unknown size."""
+        try:
+            self._receive(url, start)
+        except _MirrorError as error:
+            cause = error.__cause__
+            past_the_end = isinstance(cause, HTTPError) and cause.code == 416
+            if self.size is not None or not start or not past_the_end:
+                raise
 
     def _receive(self, url: str, start: int) -> None:
         """Fetch what is missing after the first `start` bytes."""
-        if start >= self.size:
+        if self.size is not None and start >= self.size:
             return
-        if shutil.disk_usage(self.part.parent).free < self.size - start:
+        if shutil.disk_usage(self.part.parent).free < (self.size or 0) - start:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         request = Request(url, headers={"User-Agent": f"vidcolor/{__version__}"})
         if start:
             request.add_header("Range", f"bytes={start}-")
         with self._open(request) as response:
             done = self._offset(response, start)
+            size = self.size
+            if size is None and response.length is not None:
+                size = done + response.length
             with self.part.open("ab" if done else "wb") as file:
                 for chunk in self._chunks(response):
                     file.write(chunk)
                     done += len(chunk)
-                    if done > self.size:
+                    if size is not None and done > size:
                         break
-                    self.on_progress(done, self.size)
-        if done < self.size:
-            raise _CutOffError(f"stopped after {done:,} of {self.size:,} bytes")
+                    self.on_progress(done, size or done)
+        if size is not None and done < size:
+            raise _CutOffError(f"stopped after {done:,} of {size:,} bytes")
 
     def _verify(self) -> None:
-        if sha256(self.part) != self.sha256:
+        if not sha256(self.part).startswith(self.sha256):
             raise _WrongHashError("sent another file (wrong SHA-256)")
         with self.part.open("rb+") as file:
             os.fsync(file.fileno())
@@ -186,14 +227,15 @@ class _Download:
         """
         if response.status == 206:
             offered = response.headers.get("Content-Range", "")
-            if not re.fullmatch(rf"bytes {start}-\d+/({self.size}|\*)", offered):
+            size = r"\d+" if self.size is None else self.size
+            if not re.fullmatch(rf"bytes {start}-\d+/({size}|\*)", offered):
                 raise _MirrorError(f"offers other bytes than those missing ({offered})")
             return start
         with self._network_errors():
             head = response.peek(512)
         if is_html(head):
             raise _MirrorError("answers with a web page (HTML) instead of the file")
-        if response.length not in (None, self.size):
+        if None not in (response.length, self.size) and response.length != self.size:
             raise _MirrorError(f"offers {response.length:,} bytes instead of {self.size:,}")
         return 0
 
