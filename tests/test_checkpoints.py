@@ -1,12 +1,20 @@
 """Colors that are saved while a piece is made, for models so slow that a piece takes long."""
 
+import numpy as np
 import pytest
 from conftest import run_ffmpeg
 from test_resume import Enough, decoded, stop_after
 
 from vidcolor.film import colorize_film
 from vidcolor.media.containers import EncodeSettings
-from vidcolor.resume.checkpoint import TRIAL_SECONDS, ColorRecorder, FrameColors, Pace
+from vidcolor.resume.checkpoint import (
+    TRIAL_SECONDS,
+    ColorRecorder,
+    FrameColors,
+    Pace,
+    packed,
+    unpacked,
+)
 from vidcolor.resume.store import PieceSettings, kept
 from vidcolor.resume.work_folder import piece_folder
 from vidcolor.settings import FilmSettings
@@ -104,13 +112,20 @@ def test_only_slow_runs_save_colors(colorizer, monkeypatch, seconds_per_frame, w
     """A piece of 1440 frames; the clock is ours."""
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    pictures = pytest.importorskip("numpy").zeros((2, 2, 4, 4), "uint8")
     recorder = ColorRecorder(120.0, 1440, Pace())
     due = 0
     for pts in range(1440):
-        recorder.add(FrameColors(pts, pictures[0]))
+        recorder.add(FrameColors(pts, np.zeros((2, 4, 4), np.uint8)))
         now += seconds_per_frame
         due += recorder.is_due
     assert bool(due) == wanted
     if not wanted:
         assert recorder.pts == [] or now < TRIAL_SECONDS
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 1), (2, 3, 1), (2, 24, 32), (2, 31, 17)])
+def test_colors_are_saved_without_loss(shape):
+    chroma = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    assert np.array_equal(unpacked(packed(chroma), shape), chroma)
+    flipped = chroma[:, ::-1]
+    assert np.array_equal(unpacked(packed(flipped), shape), flipped)

@@ -103,8 +103,8 @@ class ColorRecorder:
             allow_pickle=False,
             pts=np.array(self.pts, np.int64),
             shape=np.array(self._shape, np.int64),
-            lengths=np.array([len(packed) for packed in self._packed], np.int64),
-            packed=np.frombuffer(b"".join(self._packed), np.uint8),
+            lengths=np.array([len(code) for code in self._packed], np.int64),
+            codes=np.frombuffer(b"".join(self._packed), np.uint8),
             **{f"{STATE}{name}": array for name, array in state.items()},
         )
         self.pts = []
@@ -124,20 +124,31 @@ class ColorRecorder:
                 self._raw.clear()
 
     def _pack(self) -> None:
-        self._packed += [
-            zlib.compress(np.ascontiguousarray(chroma).data, 1) for chroma in self._raw
-        ]
+        self._packed += map(packed, self._raw)
         self._raw.clear()
+
+
+def packed(chroma: np.ndarray) -> bytes:
+    """(2, h, w) uint8, without loss: Huffman codes of the differences along each row."""
+    differences = chroma.copy()
+    differences[..., 1:] -= chroma[..., :-1]
+    coder = zlib.compressobj(1, zlib.DEFLATED, -zlib.MAX_WBITS, 9, zlib.Z_HUFFMAN_ONLY)
+    return coder.compress(differences.data) + coder.flush()
+
+
+def unpacked(code: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """What was packed."""
+    differences = np.frombuffer(zlib.decompress(code, -zlib.MAX_WBITS), np.uint8).reshape(shape)
+    return np.cumsum(differences, -1, np.uint8)
 
 
 def saved_colors(path: Path) -> Iterator[FrameColors]:
     """The frames that `ColorRecorder.save` wrote."""
     with np.load(path) as arrays:
-        shape, packed = tuple(arrays["shape"]), arrays["packed"].data
+        shape, codes = tuple(arrays["shape"].tolist()), arrays["codes"].data
         begin = 0
         for pts, length in zip(arrays["pts"].tolist(), arrays["lengths"].tolist(), strict=True):
-            raw = zlib.decompress(packed[begin : begin + length])
-            yield FrameColors(pts, np.frombuffer(raw, np.uint8).reshape(shape))
+            yield FrameColors(pts, unpacked(codes[begin : begin + length], shape))
             begin += length
 
 
