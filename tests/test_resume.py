@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from conftest import run_ffmpeg
 
 from vidcolor.cli import vidcolor as command
-from vidcolor.errors import MediaError
+from vidcolor.errors import MediaError, VidcolorError
 from vidcolor.film import colorize_film
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.settings import RenderSettings
@@ -300,6 +300,27 @@ def test_other_settings_are_refused_by_name_and_nothing_is_lost(film, colorizer,
     assert colorize_film(film, target, colorizer, QUICKLY).kept == frames
 
 
+def test_the_command_says_once_how_to_go_on(film, colorizer, tmp_path):
+    target = tmp_path / "film.color.mp4"
+    frames = interrupted(film, target, colorizer)
+    words = [str(film), *QUICK, "--preset", "ultrafast", "--saturation", "0.5"]
+    result = CliRunner().invoke(command, words)
+    assert result.exit_code == 1
+    (said,) = [line for line in result.stderr.splitlines() if line.startswith("Error")]
+    assert "saturation 1 instead of 0.5" in said
+    assert said.endswith("to delete them and start over, add --fresh")
+    assert "same command" not in said
+    manifest = kept(target)
+    assert manifest is not None
+    assert manifest.frames == frames
+
+
+def test_a_length_of_pieces_that_is_none():
+    for seconds in (0.0, -1.0, float("nan")):
+        with pytest.raises(VidcolorError, match="use more than 0"):
+            PieceSettings(seconds=seconds)
+
+
 def test_what_auto_found_before_is_named(film, colorizer, tmp_path, monkeypatch):
     """As where a GPU is gone, or where ffmpeg and vidcolor were updated."""
     target = tmp_path / "out.mp4"
@@ -445,10 +466,7 @@ def test_a_trial_leaves_the_pieces_of_the_film_alone_and_none_of_its_own(film, c
     assert colorize_film(film, target, colorizer, QUICKLY).kept == frames
 
 
-@pytest.mark.parametrize("words", [("--overwrite",), ()])
-def test_a_trial_under_the_name_of_a_film_that_was_killed_at_its_end(
-    film, colorizer, tmp_path, words
-):
+def test_a_trial_under_the_name_of_a_film_that_was_killed_at_its_end(film, colorizer, tmp_path):
     """The trial is younger than the frames, but is not the film that they were joined to."""
     target = tmp_path / "film.color.mp4"
     run = server.Process(target=color, args=(film, target))
@@ -457,7 +475,7 @@ def test_a_trial_under_the_name_of_a_film_that_was_killed_at_its_end(
     run.kill()
     run.join()
     assert not target.exists()
-    options = [*QUICK, "--preset", "ultrafast", *words]
+    options = [*QUICK, "--preset", "ultrafast", "--overwrite"]
     result = CliRunner().invoke(command, [str(film), "--start", "0", "--end", "1", *options])
     assert result.exit_code == 0, result.stderr
     assert target.exists()

@@ -111,7 +111,8 @@ FILMS_ONLY = (
     "--piece-seconds",
     type=click.FloatRange(min=0, min_open=True),
     default=PieceSettings.seconds,
-    hidden=True,
+    show_default=True,
+    help="Length, in seconds of film, of the pieces that a film is encoded in. Films only.",
 )
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="Print only warnings and errors.")

@@ -190,7 +190,7 @@ class Session:
             self.reporter.warn(f"Warning: {outcome.job.source}: {warning}")
         target = outcome.job.target
         if outcome.status == "failed":
-            self.reporter.warn(f"Error: {outcome.error}{self.what_is_kept(outcome.job)}")
+            self.reporter.warn(f"Error: {outcome.error}{self.what_is_kept(outcome)}")
         elif outcome.status == "skipped":
             self.reporter.say(f"{target}: skipped, it exists already")
         elif outcome.job.kind == "still":
@@ -202,9 +202,10 @@ class Session:
                 f" ({rate:.1f} fps)"
             )
 
-    def what_is_kept(self, job: Job) -> str:
-        """What to add to an error when its film can be continued."""
-        manifest = kept(job.target)
+    def what_is_kept(self, outcome: Outcome) -> str:
+        """What to add to an error when its film can be continued, unless it says that itself."""
+        job = outcome.job
+        manifest = None if "--fresh" in (outcome.error or "") else kept(job.target)
         if self.trial or manifest is None or is_running(piece_folder(job.target)):
             return ""
         frames = count(manifest.frames, "colored frame")
