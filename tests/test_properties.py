@@ -21,7 +21,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from vidcolor.chroma import matrices, opencv_yuv
 from vidcolor.chroma.upsample import upsample
-from vidcolor.cli.options import Timecode
+from vidcolor.cli.types import Timecode
 from vidcolor.errors import MediaError, RecipeError
 from vidcolor.media.probe import probe
 from vidcolor.media.read import LumaFrame
