@@ -1,11 +1,14 @@
-"""The gray clip of the README, and the script that draws it."""
+"""The gray clip of the README, the script that draws it, and the notebook."""
 
+import json
 import runpy
+import tempfile
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -34,3 +37,32 @@ def test_the_clip_is_gray_and_has_sound() -> None:
     seconds = len(frames) * 1001 / 24000
     assert abs(sound.shape[1] / 48000 - seconds) < 0.1
     assert 0.005 < sound.std() < 0.5
+
+
+def cells(notebook: Path) -> list[dict]:
+    return json.loads(notebook.read_text("utf-8"))["cells"]
+
+
+NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+def test_a_notebook_is_stored_without_outputs(notebook):
+    for cell in cells(notebook):
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
+def test_a_notebook_runs(notebook, monkeypatch, capsys, tmp_path):
+    """As Jupyter does, one cell after another in its own folder, but without Jupyter."""
+    monkeypatch.chdir(notebook.parent)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    names: dict[str, object] = {"__name__": "__main__"}
+    for cell in cells(notebook):
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), f"{notebook.name}:{cell['id']}", "exec"), names)
+    said = capsys.readouterr().out
+    assert "24 frames" in said
+    assert "render factor 24" in said and "PSNR" in said
