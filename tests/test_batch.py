@@ -1,5 +1,9 @@
 """Folders: what goes where, what is skipped, what a failure stops."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -184,3 +188,20 @@ def test_ctrl_c_ends_all_files(archive):
     jobs = plan([archive], None, recursive=True)
     with pytest.raises(KeyboardInterrupt):
         list(run(jobs, work, overwrite=False, done_log=DONE_LOG))
+
+
+def test_a_name_that_is_not_utf8_fails_alone_at_most(clip, tmp_path):
+    for name in ("a.mp4", os.fsdecode(b"m\xff.mp4"), "z.mp4"):
+        (tmp_path / name).write_bytes(clip.read_bytes())
+    words = [str(tmp_path), "--render-factor", "4", "--device", "cpu", "--preset", "ultrafast"]
+    # A process of its own: pytest-xdist cannot carry such names in what a test logs.
+    ended = subprocess.run(
+        [sys.executable, "-m", "vidcolor", *words, "--end", "0.2", "--json"],
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode in (0, 1)
+    assert b"Traceback" not in ended.stderr
+    outcomes = json.loads(ended.stdout)
+    assert len(outcomes) == 3
+    assert [outcomes[0]["status"], outcomes[2]["status"]] == ["done", "done"]

@@ -1,7 +1,6 @@
 """One film, path to path: probe, decode, color, encode piece by piece, join, publish."""
 
 import errno
-import math
 import os
 import time
 from collections import deque
@@ -30,8 +29,18 @@ from vidcolor.pipeline import EncodedFrame, Work, encoded_frames
 from vidcolor.resume.checkpoint import ColorRecorder, FrameColors, Pace
 from vidcolor.resume.manifest import Manifest, identity, plain, same_source
 from vidcolor.resume.reading import not_as_before, read_on, since_start
-from vidcolor.resume.store import TAIL, PieceSettings, PieceStore, in_pieces, open_pieces
+from vidcolor.resume.store import (
+    MOST_SAVED,
+    TAIL,
+    PieceSettings,
+    PieceStore,
+    in_pieces,
+    open_pieces,
+)
 from vidcolor.settings import FilmSettings
+
+USUAL_RATE = 25
+"""Frames per second of a film that does not tell."""
 
 
 @dataclass(frozen=True)
@@ -165,10 +174,9 @@ def _recorder(
     work: Work, pieces: PieceSettings, store: PieceStore, pace: Pace
 ) -> ColorRecorder | None:
     """What saves colors of the next piece while it is made; a trial keeps nothing."""
-    if work.trial:
+    if work.trial or store.saved_bytes > MOST_SAVED:
         return None
-    rate = work.film.frame_rate if store.manifest.seekable else None
-    expected = float(rate) * pieces.seconds if rate else math.inf
+    expected = float(work.film.frame_rate or USUAL_RATE) * pieces.seconds
     return ColorRecorder(pieces.save_every, expected, pace)
 
 
@@ -201,6 +209,8 @@ def make_piece(
                 check_source(work.film, store)
                 store.keep_colors(recorder, last, state.arrays() if state else {})
                 last.clear()
+                if store.saved_bytes > MOST_SAVED:
+                    recorder = None
             writer.write(frame.luma.pts, frame.chroma)
             if recorder:
                 recorder.add(FrameColors(frame.luma.pts, frame.chroma))

@@ -8,17 +8,16 @@ that an undisturbed run would have made, whenever they were saved.
 import time
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
 
 TRIAL_SECONDS = 5.0
-"""Wall time of a run after which its speed is judged."""
+"""Wall time after the first frame of a run from which on its speed is judged."""
 
-TRIAL_BYTES = 128 * 2**20
-"""Uncompressed chroma that is held for that at most."""
+TRIAL_BYTES = 64 * 2**20
+"""Uncompressed chroma that is held until then at most."""
 
 LARGEST_BUFFER = 64 * 2**20
 """Compressed chroma that is held until it is saved."""
@@ -35,22 +34,28 @@ class FrameColors(NamedTuple):
     """(2, h, w) uint8."""
 
 
-@dataclass
 class Pace:
-    """How fast a run colors; the wait for its first frame does not count."""
+    """How fast a run colors, its start included, from the moment when this is made."""
 
-    begun: float | None = None
-    frames: int = 0
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._first: float | None = None
+        self._frames = 0
 
     def count(self) -> None:
         """One more frame."""
-        self.begun = time.monotonic() if self.begun is None else self.begun
-        self.frames += 1
+        self._first = self._first or time.monotonic()
+        self._frames += 1
 
     @property
-    def seconds(self) -> float:
-        """Since the first frame."""
-        return 0.0 if self.begun is None else time.monotonic() - self.begun
+    def since_first(self) -> float:
+        """Seconds since the first frame."""
+        return time.monotonic() - (self._first or time.monotonic())
+
+    @property
+    def per_frame(self) -> float:
+        """Seconds, on average; at least one frame has been counted."""
+        return (time.monotonic() - self._begun) / self._frames
 
 
 class ColorRecorder:
@@ -65,7 +70,8 @@ class ColorRecorder:
         self._interval = interval
         self._expected = expected
         self._pace = pace
-        self._wanted: bool | None = None  # until the pace is known
+        self._on_trial = interval > 0
+        self._given_up = False
         self._saved = time.monotonic()
         self._shape: tuple[int, ...] = ()
         self._raw: list[np.ndarray] = []
@@ -76,14 +82,12 @@ class ColorRecorder:
     def add(self, colors: FrameColors) -> None:
         """Take the colors of the next frame."""
         self._pace.count()
-        if self._wanted is None:
-            self._judge()
-        if self._wanted is False:
+        if self._given_up or self._is_fast():
             return
         self.pts.append(colors.pts)
         self._raw.append(colors.chroma)
         self._shape = colors.chroma.shape
-        if self._wanted:
+        if not self._on_trial:
             self._pack()
 
     @property
@@ -111,17 +115,18 @@ class ColorRecorder:
         self._packed.clear()
         self._saved = time.monotonic()
 
-    def _judge(self) -> None:
-        """Find out whether the piece will take longer than the interval."""
+    def _is_fast(self) -> bool:
+        """Give up where the piece will be finished within the interval."""
         held = sum(chroma.nbytes for chroma in self._raw)
-        if self._interval <= 0:
-            self._wanted = True
-        elif self._pace.seconds >= TRIAL_SECONDS or held > TRIAL_BYTES:
-            frame = self._pace.seconds / self._pace.frames
-            self._wanted = frame * self._expected > self._interval
-            if not self._wanted:
-                self.pts.clear()
-                self._raw.clear()
+        if self._on_trial and self._pace.since_first < TRIAL_SECONDS and held < TRIAL_BYTES:
+            return False
+        self._on_trial = False
+        self._given_up = self._pace.per_frame * self._expected < self._interval
+        if self._given_up:
+            self.pts.clear()
+            self._raw.clear()
+            self._packed.clear()
+        return self._given_up
 
     def _pack(self) -> None:
         self._packed += map(packed, self._raw)

@@ -100,7 +100,7 @@ def _opened(path: Path, flags: int, mode: str) -> IO[str]:
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
     state = os.fstat(descriptor)
     # A second name for a file of the user's would be a link that O_NOFOLLOW does not see.
-    if not stat.S_ISREG(state.st_mode) or state.st_nlink != 1 or not _is_own(state, path):
+    if not stat.S_ISREG(state.st_mode) or state.st_nlink > 1 or not _is_own(state, path):
         os.close(descriptor)
         raise NotOwnError(f"{path} is not a file that vidcolor made for you; remove it")
     return os.fdopen(descriptor, mode, encoding="utf-8")
@@ -108,7 +108,7 @@ def _opened(path: Path, flags: int, mode: str) -> IO[str]:
 
 def _is_plain(state: os.stat_result) -> bool:
     """A folder, or a regular file with one name."""
-    return stat.S_ISDIR(state.st_mode) or (stat.S_ISREG(state.st_mode) and state.st_nlink == 1)
+    return stat.S_ISDIR(state.st_mode) or (stat.S_ISREG(state.st_mode) and state.st_nlink <= 1)
 
 
 def _is_own(state: os.stat_result, path: Path) -> bool:

@@ -38,6 +38,9 @@ from vidcolor.resume.work_folder import LOCK, locked_folder, piece_folder
 TAIL = 8
 """Frames before a boundary that are read again; a cut score needs the two before its frame."""
 
+MOST_SAVED = 8 * 2**30
+"""Bytes of saved colors in one piece: a film that cannot be divided may be a piece of hours."""
+
 BLOCK = 1 << 20
 """Bytes of a file that are read at once."""
 
@@ -135,6 +138,11 @@ class PieceStore:
         if not saved:
             return None
         return saved[0].first_pts, max(checkpoint.latest_pts for checkpoint in saved)
+
+    @property
+    def saved_bytes(self) -> int:
+        """Size of all saved colors of the piece in progress."""
+        return sum(checkpoint.size for checkpoint in self.manifest.checkpoints)
 
     def saved_colors(self) -> Iterator[FrameColors]:
         """The first frames of the piece in progress, as far as they are saved."""
