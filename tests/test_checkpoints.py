@@ -64,7 +64,7 @@ def test_a_run_that_goes_on_within_a_piece_gives_the_same_film(film, colorizer, 
     notes = []
     report = colorize_film(film, target, colorizer, UNSAVED, on_note=notes.append)
     assert report.kept == saved
-    assert notes == [f"going on after {report.kept} frames of an earlier run"]
+    assert notes == [f"continuing after {report.kept} frames of an earlier run"]
     assert report.frames == 120
     assert decoded(target) == decoded(whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["stopped.mp4", "whole.mp4"]

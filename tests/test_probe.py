@@ -102,6 +102,22 @@ def test_what_is_not_a_film_says_what_it_is(make_clip, tmp_path):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("suffix", ["mp3", "wav", "flac", "aac", "aiff", "ac3", "ogg"])
+def test_a_sound_file_is_called_one(suffix, tmp_path):
+    path = tmp_path / f"sound.{suffix}"
+    run_ffmpeg("-f", "lavfi", "-i", "sine=duration=1", path)
+    with pytest.raises(MediaError, match="has only sound, no picture; nothing to color"):
+        probe(path)
+
+
+@pytest.mark.parametrize(("suffix", "remedy"), [("jpg", "ends with .jpg"), ("bmp", "save it as")])
+def test_a_still_under_another_name_gets_its_own_remedy(suffix, remedy, tmp_path):
+    run_ffmpeg("-f", "lavfi", "-i", "color", "-frames:v", "1", tmp_path / f"still.{suffix}")
+    path = (tmp_path / f"still.{suffix}").rename(tmp_path / "film.mp4")
+    with pytest.raises(MediaError, match=f"is a still image .*{remedy}"):
+        probe(path)
+
+
 def test_a_film_of_rubbish_cannot_be_decoded(make_clip, tmp_path):
     whole = make_clip("cfr.mp4").read_bytes()
     begin, end = whole.index(b"mdat") + 4, whole.index(b"moov") - 4

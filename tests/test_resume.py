@@ -168,7 +168,7 @@ def test_a_film_that_was_killed_equals_one_that_was_not(vfr_film, colorizer, tmp
         on_note=notes.append,
     )
     assert report.kept >= 3 * 32
-    assert notes == [f"going on after {report.kept} frames of an earlier run"]
+    assert notes == [f"continuing after {report.kept} frames of an earlier run"]
     assert decoded(target) == decoded(whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.mp4", "whole.mp4"]
 
@@ -252,7 +252,7 @@ def test_ctrl_c_prints_the_command_that_goes_on(film):
     assert again == ["vidcolor", *words[:-1]]
     result = CliRunner().invoke(command, again[1:])
     assert result.exit_code == 0, result.stderr
-    assert "going on after" in result.stderr
+    assert "continuing after" in result.stderr
     assert len(decoded(target)) > 240
     assert sorted(path.name for path in film.parent.iterdir()) == ["film.mp4", target.name]
 

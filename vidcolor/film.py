@@ -107,7 +107,7 @@ def colorize_film(
     with _watched(target), _open_store(work, target, manifest, settings.fresh, on_note) as store:
         kept = store.manifest.frames
         if kept:
-            on_note(f"going on after {kept} frames of an earlier run")
+            on_note(f"continuing after {kept} frames of an earlier run")
             on_frame(kept, total)
         make_pieces(
             work, pieces, store, on_frame=lambda done: on_frame(done, total), warn=warnings.append

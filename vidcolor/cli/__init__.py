@@ -8,6 +8,7 @@ from vidcolor import __version__
 from vidcolor.cli.group import COMMANDS, Vidcolor
 from vidcolor.cli.signals import catch_signals, ignore_signals
 from vidcolor.cli.streams import prepare_streams
+from vidcolor.cli.text import show_warnings
 
 __all__ = ["COMMANDS", "main", "vidcolor"]
 
@@ -35,6 +36,7 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     prepare_streams()
     catch_signals()
+    show_warnings()
     try:
         vidcolor(prog_name="vidcolor")
     finally:

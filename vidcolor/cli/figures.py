@@ -49,7 +49,7 @@ def table(
 ) -> Table:
     """One line per row; figures that no row has are left out."""
     result = Table(box=SIMPLE, title=title, title_justify="left")
-    result.add_column("")
+    result.add_column("", overflow="fold")
     shown = {
         figure: column
         for figure, column in columns.items()

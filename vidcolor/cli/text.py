@@ -1,5 +1,9 @@
 """Text for people: one line, whole, with the right plural."""
 
+import logging
+
+import click
+
 
 def one_line(text: str) -> str:
     r"""`text` as a terminal may show it: control characters and newlines escaped.
@@ -13,6 +17,19 @@ def _escaped(char: str) -> str:
     if "\udc80" <= char <= "\udcff":  # how Python carries a byte that is not UTF-8
         return f"\\x{ord(char) - 0xDC00:02x}"
     return repr(char)[1:-1]
+
+
+class _Warnings(logging.Handler):
+    """Shows what the package logs as a warning. Errors are shown where they end something."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            click.echo(one_line(f"Warning: {record.getMessage()}"), err=True)
+
+
+def show_warnings() -> None:
+    """From now on show the package's warnings on stderr."""
+    logging.getLogger("vidcolor").addHandler(_Warnings(logging.WARNING))
 
 
 def count(number: int, noun: str) -> str:

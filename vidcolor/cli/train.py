@@ -134,7 +134,9 @@ def train(
             photos, validation = photos.split(settings.validation, settings.seed)
     console.print(
         f"{count(len(photos), 'photo')} for training, {len(validation)} for validation; left out: "
-        f"{photos.gray} gray, {photos.broken} broken, {photos.small} smaller than {smallest} pixels"
+        f"{photos.gray} gray, {photos.broken} broken, {photos.small} below {smallest} pixels",
+        highlight=False,
+        soft_wrap=True,
     )
     moments = read_clips(clips, settings.gan.size) if clips and settings.gan else None
     folder = out or Path("runs") / recipe.stem
@@ -198,14 +200,16 @@ def show_plan(
     total = 0.0
     for row in plan(recipe, photos, context):
         total += row.seconds
-        memory = f"{row.memory / 1e9:.1f} GB"
+        memory = f"{row.memory / 1e9:.1f} GB" if row.memory > 1e8 else f"{row.memory / 1e6:.0f} MB"
         table.add_row(
             row.phase, str(row.steps), str(row.size), str(row.batch), memory, duration(row.seconds)
         )
     console.print(table)
     console.print(
-        f"{duration(total)} in total: a rough estimate of the training steps alone; validation, "
-        "reading photos and writing files are not included"
+        f"A rough estimate: {duration(total)} for all training steps; reading photos, validation "
+        "and checkpoints take additional time.",
+        highlight=False,
+        soft_wrap=True,
     )
 
 

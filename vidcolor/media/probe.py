@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from vidcolor.errors import MediaError
 from vidcolor.media.limits import looking
+from vidcolor.media.other_kinds import not_a_film
 from vidcolor.media.pixels import pixel_format
 
 PACKETS_TO_TRY = 500
@@ -115,10 +116,7 @@ def probe(path: Path, *, deinterlace: bool = False) -> Film:
         with path.open("rb") as file, av.open(file, "r", options=looking()) as container:
             return _describe(path, container, deinterlace)
     except av.error.ArgumentError as error:  # the content is of a kind that is not on the list
-        raise MediaError(
-            f"{path} is a still image, a list of other files or something else that is no film; "
-            "name the film itself, and a still with an image's suffix"
-        ) from error
+        raise MediaError(f"{path} {not_a_film(path)}") from error
     except PermissionError as error:
         raise MediaError(f"{path} may not be read; check its permissions") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
