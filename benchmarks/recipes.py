@@ -43,7 +43,7 @@ def shorten(recipe: Recipe) -> Recipe:
     return dataclasses.replace(
         recipe,
         cycles=1,
-        scored=2,
+        score_photos=2,
         checkpoint_every=1000,
         generator=dataclasses.replace(recipe.generator, encoder="random"),
         pretrain=two(*recipe.pretrain),
@@ -55,7 +55,7 @@ def shorten(recipe: Recipe) -> Recipe:
     )
 
 
-def untaught_features(content: Content) -> FeatureLoss:
+def untrained_features(content: Content) -> FeatureLoss:
     """In the place of `imagenet.feature_loss`."""
     features = vgg16_bn().features
     assert isinstance(features, nn.Sequential)
@@ -81,7 +81,7 @@ def peak(device: torch.device) -> float:
 
 def main() -> None:
     context = join_processes("auto", "auto")
-    train.feature_loss = untaught_features
+    train.feature_loss = untrained_features
     for name in sys.argv[1:] or NAMES:
         file = TRAINING / f"{name}.toml"
         recipe = shorten(read_recipe(file))

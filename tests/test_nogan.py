@@ -167,19 +167,19 @@ def test_batches_depend_on_the_step_and_nothing_else(photos):
 def test_augmentation_moves_both_sides_and_wears_only_the_input(photos):
     crops = Batches(photos, size=64, batch=4, zoom=1, seed=1, name="a").share(0, 0, 1)
     still = augment(crops, Augment(flip=0), torch.Generator().manual_seed(0))
-    assert torch.equal(still.seen, still.luma)
+    assert torch.equal(still.input, still.luma)
     moved = augment(
         crops, Augment(flip=0, probability=1, rotate=20, warp=0.2), torch.Generator().manual_seed(0)
     )
-    assert torch.equal(moved.seen, moved.luma)
+    assert torch.equal(moved.input, moved.luma)
     assert not torch.allclose(moved.luma, still.luma, atol=0.05)
     assert not torch.allclose(moved.chroma, still.chroma, atol=0.05)
     worn = augment(crops, Augment(flip=0, noise=1), torch.Generator().manual_seed(0))
-    assert torch.equal(worn.luma, still.luma) and not torch.equal(worn.seen, still.luma)
+    assert torch.equal(worn.luma, still.luma) and not torch.equal(worn.input, still.luma)
     lit = augment(
         crops, Augment(flip=0, probability=1, lighting=0.5), torch.Generator().manual_seed(0)
     )
-    assert torch.equal(lit.seen, lit.luma) and (lit.luma - still.luma).abs().mean() > 0.02
+    assert torch.equal(lit.input, lit.luma) and (lit.luma - still.luma).abs().mean() > 0.02
 
 
 def test_soft_labels_average_to_the_chroma_that_was_asked_for(photos):
@@ -318,9 +318,9 @@ def test_published_recipes_run_at_a_reduced_size(name, photos, tmp_path, monkeyp
     recipe = dataclasses.replace(
         recipe,
         cycles=1,
-        scored=2,
+        score_photos=2,
         generator=dataclasses.replace(recipe.generator, encoder="random", shrink=32),
-        content=dataclasses.replace(recipe.content, instead="critic"),
+        content=dataclasses.replace(recipe.content, fallback="critic"),
         pretrain=tuple(dataclasses.replace(s, **small) for s in recipe.pretrain[-1:]),
         images=Images(size=64, batch=2, keep=0.2),
         critic=Critic(
@@ -345,7 +345,7 @@ def test_dry_run_shows_the_plan_and_does_nothing(photo_folder, tmp_path):
     assert result.exit_code == 0, result.stderr
     for phase in train.phases(read_recipe(TINY)):
         assert phase.name in result.stderr
-    assert "in all" in result.stderr
+    assert "total: a rough estimate" in result.stderr
     assert not out.exists()
 
 

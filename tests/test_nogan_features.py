@@ -66,10 +66,10 @@ def test_a_file_that_was_damaged_later(origin, vgg):
 
 
 def test_what_stands_in_for_a_vgg_that_cannot_be_had(origin):
-    assert imagenet.feature_loss(Content(features="vgg", instead="none")) is None
-    assert imagenet.feature_loss(Content(features="vgg", instead="critic")) is None
+    assert imagenet.feature_loss(Content(features="vgg", fallback="none")) is None
+    assert imagenet.feature_loss(Content(features="vgg", fallback="critic")) is None
     with pytest.raises(WeightsError, match="change the recipe"):
-        imagenet.feature_loss(Content(features="vgg", instead="stop"))
+        imagenet.feature_loss(Content(features="vgg", fallback="stop"))
 
 
 def losses(trainer: UNetTrainer) -> tuple[float, float]:
@@ -84,23 +84,23 @@ def losses(trainer: UNetTrainer) -> tuple[float, float]:
     return trainer.loss(right, sample).item(), loss.item()
 
 
-@pytest.mark.parametrize("instead", ["critic", "none"])
-def test_the_critic_sees_what_is_wrong_in_place_of_the_vgg(instead):
-    content = Content(pixels=0.1, features="vgg", instead=instead)
+@pytest.mark.parametrize("fallback", ["critic", "none"])
+def test_the_critic_sees_what_is_wrong_in_place_of_the_vgg(fallback):
+    content = Content(pixels=0.1, features="vgg", fallback=fallback)
     settings = Generator(architecture="deep", shrink=32)
     trainer = UNetTrainer(settings, content, CPU, None, None)
     before = losses(trainer)
     trainer.use_critic_features(Critic(CriticShape(width=8, blocks=2)))
     after = losses(trainer)
     assert before[0] == after[0] == 0
-    if instead == "critic":
+    if fallback == "critic":
         assert after[1] > before[1] + 0.1
     else:
         assert after == before
 
 
 def test_a_vgg_that_is_there_stays():
-    content = Content(features="vgg", instead="critic")
+    content = Content(features="vgg", fallback="critic")
     vgg = FeatureLoss(nn.Sequential(nn.Identity()), content.weights)
     trainer = UNetTrainer(Generator(architecture="deep", shrink=32), content, CPU, vgg, None)
     trainer.use_critic_features(Critic(CriticShape(width=8, blocks=1)))

@@ -1,4 +1,4 @@
-"""Crops on their way into training: turned, warped and lit for both sides, worn for the input."""
+"""Augmentation of crops: geometry and lighting of input and target, degradation of the input."""
 
 from typing import NamedTuple
 
@@ -12,10 +12,10 @@ from vidcolor.nogan.recipe import Augment
 
 
 class Sample(NamedTuple):
-    """What a generator sees, and what the photo really was; BT.601, B crops of n x n."""
+    """A generator's input and its target; BT.601, B crops of n x n."""
 
-    seen: Tensor
-    """(B, 1, n, n) luma in [0, 1], worn."""
+    input: Tensor
+    """(B, 1, n, n) luma in [0, 1], degraded."""
     luma: Tensor
     """(B, 1, n, n) in [0, 1]."""
     chroma: Tensor
@@ -44,12 +44,14 @@ def augment(crops: Tensor, settings: Augment, random: torch.Generator) -> Sample
         luma, chroma = planes[:, :1].clamp(0, 1), planes[:, 1:]
     if settings.lighting:
         luma, chroma = _light(luma, chroma, settings, random)
-    seen = luma
+    input_luma = luma
     if settings.noise:
-        seen = _noise(seen, settings.noise, random)
+        input_luma = _noise(input_luma, settings.noise, random)
     if settings.degrade:
-        seen = degrade(seen, chroma, settings.degrade, random, settings.degrade_strength)
-    return Sample(seen, luma, chroma)
+        input_luma = degrade(
+            input_luma, chroma, settings.degrade, random, settings.degrade_strength
+        )
+    return Sample(input_luma, luma, chroma)
 
 
 def _struck(luma: Tensor, probability: float, random: torch.Generator) -> Tensor:

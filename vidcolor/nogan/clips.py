@@ -1,4 +1,4 @@
-"""Moments of films, on which a score sees whether colors stay from frame to frame."""
+"""Short clips of films, on which scores measure how colors change from frame to frame."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ START = 10.0
 """Seconds at most that are left out of a clip's beginning, where films fade in."""
 
 Measure = Callable[[Sequence[NDArray]], float]
-"""Color distribution consistency of frames (h, w, 3) uint8 RGB; lower is temporal_filter."""
+"""Color distribution consistency of frames (h, w, 3) uint8 RGB; lower is steadier."""
 
 
 @dataclass(frozen=True)
 class Clips:
-    """A few frames of a few films."""
+    """A few successive frames of a few films."""
 
     frames: list[Tensor]
     """One (T, 3, n, n) uint8 per clip: luma, Cb, Cr of the middles of T frames in a row."""

@@ -1,4 +1,4 @@
-"""Second phase: the generator makes pictures, and the critic learns to tell them from photos."""
+"""Second phase: generated pictures, and a critic that is trained to tell them from photos."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIDES = ("generated", "real")
 
 
 def new_critic(settings: recipes.Critic, context: DistributedContext) -> Critic:
-    """A critic that knows nothing, with spectral norm."""
+    """An untrained critic, with spectral norm."""
     shape = CriticShape(width=settings.width, blocks=settings.blocks, dropout=settings.dropout)
     critic = Critic(shape)
     normalize_critic(critic)
@@ -100,13 +100,13 @@ def train_critic(
         critic.train()
 
         def loss_of(part: int, parts: int, step: int = step) -> Tensor:
-            opinions = []
+            logits = []
             for side, source in zip(SIDES, batches, strict=True):
                 random = torch_random(context.device, recipe.seed, phase, side, step, part)
                 crops = source.share(step, part, parts).to(context.device)
                 sample = augment(crops, settings.augment, random)
-                opinions.append(judge(critic, _rgb(sample), context))
-            return critic_loss(*opinions)
+                logits.append(critic_logits(critic, _rgb(sample), context))
+            return critic_loss(*logits)
 
         key = StepKey(recipe.seed, phase, step)
         loss = optimizer.step(loss_of, key, progress(stage, step, steps))
@@ -119,7 +119,7 @@ def train_critic(
     run.finish(phase, {"critic": critic.state_dict()})
 
 
-def judge(
+def critic_logits(
     critic: Callable[[Tensor], Tensor], picture: Tensor, context: DistributedContext
 ) -> Tensor:
     """The critic's logits for normalized RGB."""

@@ -1,4 +1,4 @@
-"""What time and old cameras do to a picture, so that the generator knows archive footage."""
+"""Simulated damage of old film, so that generators are trained for archive footage."""
 
 import math
 
@@ -14,9 +14,10 @@ def degrade(
     random: torch.Generator,
     strength: float = 1.0,
 ) -> Tensor:
-    """Age crops the way old film is aged; each kind strikes each crop with its own `probability`.
+    """Degrade crops as old film is degraded; each kind is applied to each crop at random.
 
     luma: (B, 1, h, w) in [0, 1]; chroma: (B, 2, h, w) BT.601 in [-0.5, 0.5] -> (B, 1, h, w).
+    probability: of the most frequent kind; the others have a share of it.
     strength: factor on contrast changes, vignettes, blur and grain.
     """
     for age, share in (
@@ -41,7 +42,7 @@ def uniform(count: int, low: float, high: float, random: torch.Generator) -> Ten
 
 
 def old_emulsion(luma: Tensor, chroma: Tensor, random: torch.Generator, strength: float) -> Tensor:
-    """Early film saw blue as bright and red as dark: another mix of the colors makes the gray."""
+    """Luma with less red and more blue, as orthochromatic film recorded it."""
     red = 1.402 * chroma[:, 1:]
     blue = 1.772 * chroma[:, :1]
     return (
@@ -52,7 +53,7 @@ def old_emulsion(luma: Tensor, chroma: Tensor, random: torch.Generator, strength
 
 
 def fade(luma: Tensor, chroma: Tensor, random: torch.Generator, strength: float) -> Tensor:
-    """Contrast, brightness and gamma of prints and transfers."""
+    """Changes of contrast, brightness and gamma, as in prints and transfers."""
     count = len(luma)
     curved = luma.clamp(0, 1) ** torch.exp(strength * uniform(count, -0.45, 0.45, random))
     contrast = 1 + strength * uniform(count, -0.4, 0.3, random)

@@ -1,4 +1,4 @@
-"""Third phase: generator and critic in turn, until the generator's curve has turned."""
+"""Third phase: generator and critic in turn, until the scores get worse."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from vidcolor.errors import TrainingError
 from vidcolor.models.critic import Critic
 from vidcolor.nogan.augment import Sample, augment
-from vidcolor.nogan.critic_phase import critic_loss, judge
+from vidcolor.nogan.critic_phase import critic_logits, critic_loss
 from vidcolor.nogan.generator_trainer import GeneratorTrainer
 from vidcolor.nogan.inflection import best_of, has_turned
 from vidcolor.nogan.losses import adversarial_loss
@@ -56,18 +56,18 @@ def gan(
     first, turn = saved.get("step", 0), saved.get("turn", "critic")
     scores: list[dict[str, float]] = saved.get("scores", [])
     best: dict[str, Any] = saved.get("best", {})
-    moves = saved.get("moves", 0)
+    generator_steps = saved.get("generator_steps", 0)
     steps = steps_of(stage, len(photos))
     batches = batches_of(stage, photos, recipe, phase)
 
     def score(step: int) -> None:
         nonlocal best
         trainer.sync_buffers()
-        values = {"moves": moves, **scorer.score(trainer)}
+        values = {"generator_steps": generator_steps, **scorer.score(trainer)}
         scores.append({"step": step, **values})
         run.log(phase, step, **values)
         if best_of(scores) == len(scores) - 1:
-            # Copies: what is referenced here goes on learning.
+            # Copies, since training changes the tensors in place.
             states = {"generator": trainer.state_dict(), "critic": critic.state_dict()}
             best = copy.deepcopy(states)
         scorer.draw(trainer, scores, run.folder, phase)
@@ -85,37 +85,47 @@ def gan(
             random = torch_random(device, recipe.seed, phase, step, part)
             return augment(batches.share(step, part, parts).to(device), recipe.augment, random)
 
-        def judging_loss(part: int, parts: int) -> Tensor:
+        def critic_step(part: int, parts: int) -> Tensor:
             sample = sample_of(part, parts)
             with torch.no_grad():
-                ours = trainer.picture(trainer.generate(sample.seen), sample)
+                ours = trainer.picture(trainer.generate(sample.input), sample)
             photo = trainer.photo(sample)
-            return critic_loss(judge(critic, ours, context), judge(critic, photo, context))
+            return critic_loss(
+                critic_logits(critic, ours, context), critic_logits(critic, photo, context)
+            )
 
-        def painting_loss(part: int, parts: int) -> Tensor:
+        def generator_step(part: int, parts: int) -> Tensor:
             sample = sample_of(part, parts)
-            answer = trainer.generate(sample.seen)
-            opinion = judge(critic, trainer.picture(answer, sample), context)
+            answer = trainer.generate(sample.input)
+            logits = critic_logits(critic, trainer.picture(answer, sample), context)
             return stage.adversarial * adversarial_loss(
-                opinion, real=True
+                logits, real=True
             ) + stage.content * trainer.loss(answer, sample)
 
         key, now = StepKey(recipe.seed, phase, step), progress(stage, step, steps)
         if critics:
-            loss = critic_optimizer.step(judging_loss, key, now)
+            loss = critic_optimizer.step(critic_step, key, now)
             turn = "generator" if loss < stage.threshold else "critic"
             losses = {"critic": loss}
         else:
-            losses = {"generator": generator_optimizer.step(painting_loss, key, now)}
+            losses = {"generator": generator_optimizer.step(generator_step, key, now)}
             trainer.update_ema()
-            turn, moves = "critic", moves + 1
+            turn, generator_steps = "critic", generator_steps + 1
         run.log(phase, step + 1, **losses)
         on_step(step + 1, steps, losses, stage.batch)
         if (step + 1) % stage.score_every == 0 or step + 1 == steps:
             score(step + 1)
         if (step + 1) % recipe.checkpoint_every == 0:
             trainer.sync_buffers()
-            run.save(phase, parts, step=step + 1, turn=turn, moves=moves, scores=scores, best=best)
+            run.save(
+                phase,
+                parts,
+                step=step + 1,
+                turn=turn,
+                generator_steps=generator_steps,
+                scores=scores,
+                best=best,
+            )
     batches.close()
     critic.requires_grad_(True)
     if not best:

@@ -1,4 +1,4 @@
-"""A generator in training: how it is fed, what its loss is, how its picture looks to a critic."""
+"""A generator in training: its input, its loss, and its output in the form that a critic takes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from vidcolor.nogan.mobilenet import load_mobilenet
 from vidcolor.nogan.norms import fold, normalize_generator
 from vidcolor.nogan.palette import Palette
 
-LONG = 10_000_000
-"""Updates of an average whose count is not known: that of a run of version 0.1, or of a published
-generator. It has left the random weights behind that it began with."""
+UNKNOWN_UPDATES = 10_000_000
+"""Assumed for an average that came without the number of its updates: of a run of version 0.1, or
+of a published generator. It is so large that the average has its full decay at once."""
 
 
 class GeneratorTrainer(ABC):
-    """A generator that learns, `network`, and its running mean, `average`, that is shown."""
+    """A generator in training, `network`, and the moving average of its weights, `ema`."""
 
     network: Lite | UNet
     ema: Lite | UNet
@@ -57,41 +57,41 @@ class GeneratorTrainer(ABC):
             self.ema = copy.deepcopy(network).eval().requires_grad_(False)
 
     def begin_stage(self, stage: recipe.Stage) -> None:
-        """Take over what a stage says about losses and frozen weights."""
+        """Apply a stage's settings of losses and frozen weights."""
         del stage
 
     def hints(self, sample: Sample, random: torch.Generator) -> Tensor | None:
-        """What the network is told about the colors of a sample; None where it cannot be."""
+        """Color hints for a sample; None where the network takes none or the stage has none."""
         del sample, random
 
     def use_critic_features(self, critic: Critic) -> None:
-        """Learn from what a finished critic sees, where the recipe says so."""
+        """Use a finished critic for the feature loss, where the recipe says so."""
         del critic
 
     @abstractmethod
     def generate(
-        self, seen: Tensor, *, hints: Tensor | None = None, network: Lite | UNet | None = None
+        self, luma: Tensor, *, hints: Tensor | None = None, network: Lite | UNet | None = None
     ) -> Tensor:
-        """The network's raw answer to luma (B, 1, n, n), and to hints as of `hints`."""
+        """The network's raw output for luma (B, 1, n, n) and hints as of `hints`."""
 
     @abstractmethod
     def loss(self, answer: Tensor, sample: Sample) -> Tensor:
-        """How far the answer is from the photo."""
+        """The loss of an output against the photo."""
 
     @abstractmethod
     def picture(self, answer: Tensor, sample: Sample) -> Tensor:
-        """The answer as the critic sees it: (B, 3, n, n) ImageNet-normalized RGB."""
+        """An output as the critic's input: (B, 3, n, n) ImageNet-normalized RGB."""
 
     @abstractmethod
     def photo(self, sample: Sample) -> Tensor:
-        """The photo as the critic sees it, with chroma no finer than the network's."""
+        """The photo as the critic's input, with chroma at the network's resolution."""
 
     @torch.no_grad()
     def show(self, sample: Sample) -> Tensor:
-        """What the averaged network makes of a sample: RGB (B, 3, n, n) in [0, 1]."""
+        """The averaged network's output for a sample: RGB (B, 3, n, n) in [0, 1]."""
         self.ema.eval()
         return denormalize(
-            self.picture(self.generate(sample.seen, network=self.ema), sample).float()
+            self.picture(self.generate(sample.input, network=self.ema), sample).float()
         )
 
     @torch.no_grad()
@@ -136,7 +136,7 @@ class GeneratorTrainer(ABC):
         self.network.load_state_dict(state["network"])
         if self.ema is not self.network:
             self.ema.load_state_dict(state.get("average", state["network"]))
-            self.updates = state.get("updates", LONG)
+            self.updates = state.get("updates", UNKNOWN_UPDATES)
 
     def load_weights(self, state: dict[str, Tensor]) -> None:
         """Take the weights of another training."""
@@ -196,14 +196,14 @@ class LiteTrainer(GeneratorTrainer):
         return [(rates[0], encoder), (rates[1], rest)]
 
     def generate(
-        self, seen: Tensor, *, hints: Tensor | None = None, network: Lite | UNet | None = None
+        self, luma: Tensor, *, hints: Tensor | None = None, network: Lite | UNet | None = None
     ) -> Tensor:
         logits = self.logits
         if network is not None and network is not self.network:
             assert isinstance(network, Lite)
             logits = network.logits
         with self.context.autocast():
-            return logits(seen.contiguous(memory_format=torch.channels_last), hints).float()
+            return logits(luma.contiguous(memory_format=torch.channels_last), hints).float()
 
     def loss(self, answer: Tensor, sample: Sample) -> Tensor:
         chroma = F.avg_pool2d(sample.chroma, SCALE)
@@ -279,14 +279,14 @@ class UNetTrainer(GeneratorTrainer):
 
     def use_critic_features(self, critic: Critic) -> None:
         has_vgg = isinstance(self.features, FeatureLoss)
-        if self.content.features == "vgg" and self.content.instead == "critic" and not has_vgg:
+        if self.content.features == "vgg" and self.content.fallback == "critic" and not has_vgg:
             self.features = CriticFeatureLoss(critic)
 
     def generate(
-        self, seen: Tensor, *, hints: Tensor | None = None, network: Lite | UNet | None = None
+        self, luma: Tensor, *, hints: Tensor | None = None, network: Lite | UNet | None = None
     ) -> Tensor:
         forward = self.forward if network is None or network is self.network else network
-        gray = normalize(seen.expand(-1, 3, -1, -1)).contiguous(memory_format=torch.channels_last)
+        gray = normalize(luma.expand(-1, 3, -1, -1)).contiguous(memory_format=torch.channels_last)
         with self.context.autocast():
             return forward(gray).float()
 

@@ -1,4 +1,4 @@
-"""Hints to learn from: what a person might point at, and what a neighboring frame brings along.
+"""Random color hints for training: what a user might mark, and what optical flow brings along.
 
 After Zhang et al., "Real-Time User-Guided Image Colorization with Learned Deep Priors" (2017).
 """

@@ -1,4 +1,4 @@
-"""Networks that know ImageNet: for a U-Net's encoder to start from, for a feature loss."""
+"""Networks trained on ImageNet: initial weights of a U-Net's encoder, and a feature loss."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def feature_loss(content: Content) -> FeatureLoss | None:
     try:
         path = fetch("vgg")
     except WeightsError:
-        if content.instead == "stop":
+        if content.fallback == "stop":
             raise
         return None
     network = vgg16_bn()

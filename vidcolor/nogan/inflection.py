@@ -1,25 +1,25 @@
-"""Knowing when to stop: the point where the GAN phase has given color and not yet taken truth.
+"""When to stop the GAN phase: at the best of its scores.
 
-DeOldify's author looked at pictures and took the last checkpoint before skin turned orange. Here
-every score gets a cost, the sum of five terms that each say one thing a person looks for:
+DeOldify's author compared pictures and took the last checkpoint before skin turned orange. Here
+every score has a cost, the sum of
 
-- `frechet` over its value before the phase: do the pictures as a whole look like photos?
-- the rise of `ab_error` over its value before the phase, fifteen times: are the colors still where
-  they belong? The critic's features know nothing of that, and their distance falls for ever;
-- `colorfulness_gap`, absolute: are they as lively as the photos'?
-- `skin_gap` / 2, absolute: is there as much of the color of skin as in the photos?
-- `saturated_gap` / 4 where positive: is there more glaring color than in the photos?
+- `frechet` over its value before the phase: the distance of features from those of photos;
+- the rise of `ab_error` over its value before the phase, fifteen times: the distance of features
+  goes on falling where colors move to wrong places, which this term measures;
+- `colorfulness_gap`, absolute;
+- `skin_gap` / 2, absolute: the share of skin-colored pixels against the photos';
+- `saturated_gap` / 4 where positive: the excess of saturated pixels.
 
-and, with clips, `cdc_gap` where positive: do the colors of frames that follow each other change
-more than in the originals? The least cost wins. The curve has turned when so many scores in a row
-as `patience` says are worse than the best.
+and, with clips, `cdc_gap` where positive: by how much more the colors of successive frames change
+than in the originals. The score of least cost is the best. The phase ends when `patience` scores in
+a row were not better.
 """
 
 import math
 
 Score = dict[str, float]
 
-TRUTH = 15
+ERROR_WEIGHT = 15
 """A rise of the error by 1 % costs as much as a fall of the Frechet distance by 15 % gains; set on
 two runs of `lite`, whose checkpoints were compared by eye."""
 
@@ -30,7 +30,7 @@ def cost(score: Score, first: Score) -> float:
     rise = score["ab_error"] / max(first["ab_error"], 1e-9) - 1
     return (
         frechet
-        + TRUTH * rise
+        + ERROR_WEIGHT * rise
         + abs(score["colorfulness_gap"])
         + abs(score["skin_gap"]) / 2
         + max(0.0, score["saturated_gap"]) / 4

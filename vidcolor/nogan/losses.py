@@ -1,4 +1,4 @@
-"""What training minimizes: classification, distance of features, and the critic's opinion."""
+"""Losses: classification of chroma, distance of features, and the adversarial loss."""
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +31,7 @@ def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:
 
 
 class FeatureLoss(nn.Module):
-    """L1 between the features that an ImageNet network sees in two pictures.
+    """L1 between the features of two pictures in a network trained on ImageNet.
 
     After Johnson, Alahi and Fei-Fei, "Perceptual Losses for Real-Time Style Transfer" (2016), with
     the layers and weights of DeOldify. Pictures are (B, 3, n, n) ImageNet-normalized RGB.
@@ -61,11 +61,12 @@ class FeatureLoss(nn.Module):
 
 
 class CriticFeatureLoss(nn.Module):
-    """L1 between the features that a critic sees in two pictures, where there is no VGG.
+    """L1 between the features of two pictures in a critic, where there is no VGG.
 
     After Wang et al., "High-Resolution Image Synthesis and Semantic Manipulation with Conditional
-    GANs" (2018), equation 4. Each block of the critic adds the difference as a share of what it
-    sees in the photo. Pictures are (B, 3, n, n) ImageNet-normalized RGB; the critic does not learn.
+    GANs" (2018), equation 4. Each block of the critic adds the difference relative to the
+    magnitude of the photo's features. Pictures are (B, 3, n, n) ImageNet-normalized RGB; the critic
+    is not trained.
     """
 
     def __init__(self, critic: Critic) -> None:

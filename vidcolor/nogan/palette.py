@@ -15,7 +15,7 @@ RADIUS = 14
 
 
 class Palette:
-    """The bins that photos really use, out of a square grid of chroma values."""
+    """The most frequent bins of a square grid of chroma values."""
 
     def __init__(self, centers: Tensor, frequency: Tensor):
         self.centers = centers

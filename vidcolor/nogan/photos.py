@@ -28,7 +28,7 @@ from vidcolor.nogan.seeding import numpy_random
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 GRAY_SPREAD = 2.0
-"""Photos whose chroma strays from gray by less than this (in levels of 255, mean) teach nothing."""
+"""Photos with a smaller mean distance of chroma from gray, in levels of 255, are left out."""
 
 LONGEST = 512
 """Pixels of a decoded photo's long side; larger ones are reduced."""
@@ -120,15 +120,15 @@ class Photos:
 
 
 def load_photos(
-    places: Sequence[Path], *, smallest: int, longest: int = LONGEST, gray_too: bool = False
+    sources: Sequence[Path], *, smallest: int, longest: int = LONGEST, gray_too: bool = False
 ) -> Photos:
-    """Look at every photo of the folders and archives in `places`.
+    """Look at every photo of the folders and archives in `sources`.
 
     Gray photos (unless `gray_too`), broken ones and those with a short side below `smallest` pixels
-    are counted and left out. Raises RecipeError where a place does not exist or holds no photo that
-    can be used.
+    are counted and left out. Raises RecipeError where a source does not exist or holds no usable
+    photo.
     """
-    reads = [read for place in places for read in _contents(place)]
+    reads = [read for source in sources for read in _contents(source)]
     photos = Photos([], longest)
     room = MEMORY
     with ThreadPoolExecutor(WORKERS) as workers:
@@ -150,7 +150,7 @@ def load_photos(
                     photos.digests.append(digest)
     if not len(photos):
         raise RecipeError(
-            f"{', '.join(map(str, places))}: no color photo of {smallest} pixels or more "
+            f"{', '.join(map(str, sources))}: no color photo of {smallest} pixels or more "
             "on its short side; give folders, zip or tar files of jpg, png or webp photos"
         )
     return photos
@@ -180,23 +180,23 @@ def is_gray(picture: NDArray) -> bool:
     return bool(np.abs(picture[..., 1:].astype(np.int16) - 128).mean() < GRAY_SPREAD)
 
 
-def _contents(place: Path) -> Iterator[_Read]:
+def _contents(source: Path) -> Iterator[_Read]:
     """How to read each photo below a folder or inside an archive, in the order of their names."""
-    if place.is_dir():
-        for path in photo_files(place):
+    if source.is_dir():
+        for path in photo_files(source):
             yield lambda path=path: read_regular(path)
-    elif place.is_file() and zipfile.is_zipfile(place):
+    elif source.is_file() and zipfile.is_zipfile(source):
         try:
-            archive = zipfile.ZipFile(place)
+            archive = zipfile.ZipFile(source)
         except (zipfile.BadZipFile, OSError) as error:
-            raise RecipeError(f"{place} is a damaged zip ({error}); pack it again") from error
+            raise RecipeError(f"{source} is a damaged zip ({error}); pack it again") from error
         for name in sorted(archive.namelist()):
             if Path(name).suffix.lower() in SUFFIXES:
                 yield lambda name=name: _unzip(archive, name)
-    elif place.is_file() and tarfile.is_tarfile(place):
-        yield from _tar(place)
+    elif source.is_file() and tarfile.is_tarfile(source):
+        yield from _tar(source)
     else:
-        raise RecipeError(f"{place}: neither a folder nor a zip or tar file of photos")
+        raise RecipeError(f"{source}: neither a folder nor a zip or tar file of photos")
 
 
 def photo_files(folder: Path) -> list[Path]:
@@ -228,17 +228,17 @@ def _unzip(archive: zipfile.ZipFile, name: str) -> bytes | None:
         return None
 
 
-def _tar(place: Path) -> Iterator[_Read]:
+def _tar(source: Path) -> Iterator[_Read]:
     try:
-        with tarfile.open(place, "r:") as archive:
+        with tarfile.open(source, "r:") as archive:
             members = sorted((m for m in archive if m.isfile()), key=lambda member: member.name)
     except (tarfile.TarError, OSError) as error:
         raise RecipeError(
-            f"{place} is a damaged or compressed tar; unpack it into a folder"
+            f"{source} is a damaged or compressed tar; unpack it into a folder"
         ) from error
     for member in members:
         if Path(member.name).suffix.lower() in SUFFIXES:
-            yield lambda member=member: _slice(place, member.offset_data, member.size)
+            yield lambda member=member: _slice(source, member.offset_data, member.size)
 
 
 def _slice(path: Path, start: int, size: int) -> bytes | None:
@@ -251,10 +251,10 @@ def _slice(path: Path, start: int, size: int) -> bytes | None:
 
 
 class Batches:
-    """Random square crops. What a step gets depends on nothing but the seed and the step.
+    """Random square crops, which depend on nothing but the seed, the phase's name and the step.
 
-    So a resumed run goes on with the very photos that it would have got, however the threads that
-    decode them are timed.
+    A resumed run therefore continues with the same crops, whatever the timing of the threads that
+    decode them.
     """
 
     def __init__(
@@ -277,19 +277,22 @@ class Batches:
 
     def _start(self, step: int, part: int, parts: int) -> list[Future[NDArray]]:
         first = step * self.batch
-        places = range(first, first + self.batch)[part::parts]
-        return [self.workers.submit(self._crop, self._number(place), place) for place in places]
+        positions = range(first, first + self.batch)[part::parts]
+        return [
+            self.workers.submit(self._crop, self._number(position), position)
+            for position in positions
+        ]
 
-    def _number(self, place: int) -> int:
-        """The photo at a place in the endless row of epochs, each of which is shuffled anew."""
-        epoch, index = divmod(place, len(self.photos))
+    def _number(self, position: int) -> int:
+        """The photo at a position in the sequence of all epochs, each shuffled on its own."""
+        epoch, index = divmod(position, len(self.photos))
         if self.order[0] != epoch:
             random = numpy_random(self.seed, self.name, "epoch", epoch)
             self.order = (epoch, random.permutation(len(self.photos)))
         return int(self.order[1][index])
 
-    def _crop(self, number: int, place: int) -> NDArray:
-        random = numpy_random(self.seed, self.name, "crop", place)
+    def _crop(self, number: int, position: int) -> NDArray:
+        random = numpy_random(self.seed, self.name, "crop", position)
         picture = self.photos[number]
         height, width = picture.shape[:2]
         side = max(1, int(min(height, width) / random.uniform(1, self.zoom)))

@@ -34,8 +34,8 @@ class Cost:
 
 
 LEARNING = 6
-"""A network that learns holds so much per parameter: itself, as normalized, its gradient, Adam's
-two moments and what Adam computes with."""
+"""Copies of its parameters that a network in training needs: the parameters, normalized ones, their
+gradients, Adam's two moments and its intermediate results."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ def _estimate(
 ) -> Estimate:
     stage = phase.stage or recipe.images
     assert stage is not None
-    painting, judging = (costs(stage.size) * 2)[:2]
+    generator, critic = (costs(stage.size) * 2)[:2]
     both = sum(cost.weights for cost in costs(stage.size))
     if phase.kind == "images":
         assert recipe.images is not None
         steps = max(1, round(recipe.images.keep * photos / stage.batch))
-        seconds = steps * stage.batch * painting.flops / speed
+        seconds = steps * stage.batch * generator.flops / speed
         return Estimate(phase.name, steps, stage.size, stage.batch, both, seconds)
     assert phase.stage is not None
     pictures = photos
@@ -89,13 +89,13 @@ def _estimate(
     share = -(-stage.batch // (context.world * phase.stage.accumulate))
     # A backward pass costs twice a forward pass.
     if phase.kind == "pretrain":
-        flops, learning, kept = 3 * painting.flops, painting.weights, painting.activations
+        flops, learning, kept = 3 * generator.flops, generator.weights, generator.activations
     elif phase.kind == "critic":
-        flops, learning, kept = 3 * judging.flops, judging.weights, judging.activations
+        flops, learning, kept = 3 * critic.flops, critic.weights, critic.activations
     else:
         # Half of the steps, at least, are the critic's, which sees two pictures per photo.
-        flops = (4 * painting.flops + 9 * judging.flops) / 2
-        learning, kept = both, painting.activations + 2 * judging.activations
+        flops = (4 * generator.flops + 9 * critic.flops) / 2
+        learning, kept = both, generator.activations + 2 * critic.activations
     memory = both + (LEARNING - 1) * learning + share * kept
     seconds = steps * stage.batch * flops / speed / context.world
     return Estimate(phase.name, steps, stage.size, stage.batch, memory, seconds)

@@ -63,7 +63,7 @@ def pretrain(
         def loss_of(part: int, parts: int, step: int = step) -> Tensor:
             random = torch_random(device, recipe.seed, phase, step, part)
             sample = augment(batches.share(step, part, parts).to(device), recipe.augment, random)
-            answer = trainer.generate(sample.seen, hints=trainer.hints(sample, random))
+            answer = trainer.generate(sample.input, hints=trainer.hints(sample, random))
             return trainer.loss(answer, sample)
 
         key = StepKey(recipe.seed, phase, step)

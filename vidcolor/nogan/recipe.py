@@ -1,4 +1,4 @@
-"""A recipe: everything that decides what a training makes, read from TOML and checked."""
+"""A recipe: all settings of a training, read from TOML and checked."""
 
 import logging
 import tomllib
@@ -29,12 +29,12 @@ Beta = Annotated[float, Between(0, 0.999999)]
 
 @dataclass(frozen=True, kw_only=True)
 class Generator:
-    """Which network learns, from where it starts and how it is finished."""
+    """The network, its initial weights and what is done to the finished one."""
 
     architecture: Literal["lite", "deep", "wide"]
     encoder: str = "random"
-    """Begin with an encoder that knows ImageNet. Of deep and wide: "imagenet", a ResNet that is
-    fetched, as DeOldify does; of lite with a MobileNet: the path of its safetensors."""
+    """Initial weights of the encoder, trained on ImageNet. Of deep and wide: "imagenet", a ResNet
+    that is downloaded, as DeOldify's; of lite with a MobileNet: the path of its safetensors."""
     shrink: Annotated[int, Between(1, 32)] = 1
     """Of deep and wide: divides every number of channels, for trials."""
     shape: Literal["residual", "mobilenet-v1"] = "residual"
@@ -49,11 +49,11 @@ class Generator:
     ema: Annotated[float, Between(0, 0.99999)] = 0.0
     """Decay of the averaged weights that are scored and exported; 0 takes the last ones."""
     temperature: Annotated[float, Between(0.05, 2)] = 0.7
-    """Of lite's annealed mean; below 1 it decides instead of averaging."""
+    """Of lite's annealed mean; the lower, the nearer it is to the most probable color."""
     prior_correction: Share = 0.3
     """Share of the rebalancing that the finished lite takes back."""
     chroma_gain: Annotated[float, Between(0.5, 2)] = 1.2
-    """Factor on the chroma of the finished lite, against the paleness of every mean."""
+    """Factor on the chroma of the finished lite; the mean of probable colors is too pale."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +72,16 @@ class Augment:
     lighting: Annotated[float, Between(0, 0.9)] = 0.0
     """Strength of brightness and contrast changes, made in logit space."""
     noise: Share = 0.0
-    """Chance of DeOldify's pixel noise."""
+    """Probability of DeOldify's pixel noise."""
     degrade: Share = 0.0
-    """Chance of each kind of film degrade (grain, blur, fading, old emulsions ...)."""
+    """Probability of each kind of film damage (grain, blur, fading, old emulsions ...)."""
     degrade_strength: Annotated[float, Between(0, 2)] = 1.0
     """How strongly: factor on contrast changes, blur and grain."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A stretch of training with one size and one schedule."""
+    """A part of a training with one picture size and one schedule."""
 
     steps: Annotated[int, Between(0, 10_000_000)] = 0
     """Batches; 0 takes `epochs` times `keep` of the photos."""
@@ -121,14 +121,14 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """How far a generated picture may be from the photo: L1, classification, features."""
+    """The content loss, between generated picture and photo: L1, classification, features."""
 
     pixels: Weight = 1.0
     """L1 of normalized RGB; for lite of chroma, beside the classification of weight 1."""
     features: Literal["vgg", "none"] = "none"
-    instead: Literal["critic", "none", "stop"] = "stop"
-    """When the VGG cannot be had: in the GAN phase take the features that the critic sees as that
-    phase begins, do without features, or stop with an error."""
+    fallback: Literal["critic", "none", "stop"] = "stop"
+    """When the VGG cannot be had: use the critic's features in the GAN phase, as they are when it
+    begins; do without features; or stop with an error."""
     weights: tuple[Weight, Weight, Weight] = (20.0, 70.0, 10.0)
     """Of the three layers of the VGG."""
 
@@ -157,7 +157,7 @@ class Critic:
 
 @dataclass(frozen=True, kw_only=True)
 class Gan(Stage):
-    """Both networks in turn. Steps count every batch, whoever learns from it."""
+    """Both networks in turn. Steps count every batch, of either network."""
 
     threshold: Annotated[float, Between(0, 10)] = 0.65
     """The generator gets one batch after each critic batch whose loss is below this."""
@@ -168,7 +168,7 @@ class Gan(Stage):
     score_every: Count = 100
     """Steps between scores on the validation photos."""
     patience: Count = 5
-    """Scores after the best one until the curve is taken to have turned."""
+    """Scores in a row without improvement after which the phase ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,8 +180,8 @@ class Recipe:
     cycles: Annotated[int, Between(0, 100)] = 1
     validation: Annotated[float, Between(0, 0.5)] = 0.1
     """Share of the photos that is held back where no --val is given."""
-    scored: Annotated[int, Between(2, 10_000)] = 128
-    """Validation photos that a score looks at."""
+    score_photos: Annotated[int, Between(2, 10_000)] = 128
+    """Validation photos of each score."""
     checkpoint_every: Count = 250
     """Steps."""
     augment: Augment = field(default_factory=Augment)
@@ -277,6 +277,8 @@ def read_recipe(path: Path) -> Recipe:
 
 
 RENAMED = {
+    "scored": "score_photos",
+    "content.instead": "fallback",
     "generator.calm": "prior_correction",
     "generator.vividness": "chroma_gain",
     "augment.wear": "degrade",

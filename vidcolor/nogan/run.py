@@ -140,7 +140,7 @@ class Run:
         self.context.wait()
 
     def write(self, path: Path, content: dict[str, Any]) -> None:
-        """Write a file of tensors, which bears its name when it is whole.
+        """Write a file of tensors, under its final name when it is whole.
 
         Raises TrainingError if it cannot be written; what was there before stays.
         """
@@ -225,6 +225,7 @@ RENAMED = {
     "descent": "optimizer",
     "artist": "generator_optimizer",
     "judging": "critic_optimizer",
+    "moves": "generator_steps",
 }
 """Parts of a run's state as version 0.1 called them -> today's names."""
 

@@ -1,4 +1,4 @@
-"""How good a generator is, in numbers, on photos and clips that it does not learn from."""
+"""Scores of a generator on photos and clips that it is not trained on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vidcolor.models.critic import Critic
 from vidcolor.models.imagenet import normalize
 from vidcolor.nogan.augment import Sample, plain
 from vidcolor.nogan.clips import Clips
-from vidcolor.nogan.critic_phase import judge
+from vidcolor.nogan.critic_phase import critic_logits
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.draw import draw_curves, draw_grid
 from vidcolor.nogan.generator_trainer import GeneratorTrainer
@@ -31,7 +31,7 @@ SHOWN = 8
 SKIN = ((77, 127), (133, 173))
 """Cb and Cr of skin in 8-bit levels (Chai and Ngan 1999)."""
 SATURATED = 0.2
-"""Chroma this far from gray glares."""
+"""Pixels with chroma farther from gray than this count as saturated."""
 
 
 class Scorer:
@@ -58,20 +58,20 @@ class Scorer:
             self.change = clips.mean(lambda clip: _rgb(self._sample(clip)))
 
     def begin(self, critic: Critic, trainer: GeneratorTrainer) -> None:
-        """Keep the critic as it is now: its features make the Frechet distance of the phase."""
+        """Take a copy of the critic, whose features are used for the phase's Frechet distance."""
         self.critic = fold(critic).requires_grad_(False)
         self.features = self._features([trainer.photo(sample) for sample in self._samples()])
 
     def score(self, trainer: GeneratorTrainer) -> Score:
-        """Everything that `inflection.cost` wants to know."""
-        painted = [trainer.show(sample) for sample in self._samples()]
-        ours, photos = _pixels(painted), self.originals
+        """The figures that `inflection.cost` is made of."""
+        colored = [trainer.show(sample) for sample in self._samples()]
+        ours, photos = _pixels(colored), self.originals
         vivid, wanted = (np.mean([colorfulness(255 * p) for p in side]) for side in (ours, photos))
         error = np.mean(
             [((_ab(a) - _ab(b)) ** 2).mean() for a, b in zip(ours, photos, strict=True)]
         )
         (skin, hue), (real_skin, real_hue) = _skin(ours), _skin(photos)
-        glare, real_glare = _saturated(ours), _saturated(photos)
+        saturated, real_saturated = _saturated(ours), _saturated(photos)
         result = {
             "colorfulness": vivid,
             "colorfulness_gap": vivid / max(wanted, 1e-6) - 1,
@@ -79,11 +79,11 @@ class Scorer:
             "skin": skin,
             "skin_gap": skin / max(real_skin, 1e-3) - 1,
             "skin_hue": hue - real_hue,
-            "saturated": glare,
-            "saturated_gap": glare / max(real_glare, 1e-3) - 1,
+            "saturated": saturated,
+            "saturated_gap": saturated / max(real_saturated, 1e-3) - 1,
         }
         if self.critic is not None:
-            features = self._features([normalize(picture) for picture in painted])
+            features = self._features([normalize(picture) for picture in colored])
             result["frechet"] = frechet(features, self.features)
         if self.clips is not None:
             cdc = self.clips.mean(lambda clip: trainer.show(self._sample(clip)))
@@ -125,14 +125,14 @@ class Scorer:
 
     @torch.no_grad()
     def _features(self, pictures: list[Tensor]) -> NDArray:
-        """What the critic's last layer is given, (N, C), mean over the picture."""
+        """The input of the critic's last layer, averaged over each picture: (N, C)."""
         assert self.critic is not None
         found: list[Tensor] = []
         hook = self.critic.head.register_forward_pre_hook(
             lambda _, inputs: found.append(inputs[0].float().mean((2, 3)).cpu())
         )
         for picture in pictures:
-            judge(self.critic, picture, self.context)
+            critic_logits(self.critic, picture, self.context)
         hook.remove()
         return torch.cat(found).double().numpy()
 
@@ -159,7 +159,7 @@ def _skin(pictures: NDArray) -> tuple[float, float]:
 
 
 def _saturated(pictures: NDArray) -> float:
-    """Share of the pixels that glare."""
+    """Share of the pixels that are saturated."""
     blue, red = _chroma(pictures)
     return float((np.hypot(blue - 128, red - 128) > 255 * SATURATED).mean())
 

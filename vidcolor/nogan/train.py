@@ -40,7 +40,7 @@ class Phase:
     kind: Literal["pretrain", "images", "critic", "gan"]
     stage: Stage | None = None
 
-    def answers_to(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         return self.name == name or self.name.startswith(f"{name}-")
 
 
@@ -63,10 +63,10 @@ def choose_phases(recipe: Recipe, names: Sequence[str]) -> list[Phase]:
     """All phases, or those named: "gan-1" is that one, "gan" those of every cycle."""
     every = phases(recipe)
     for name in names:
-        if not any(phase.answers_to(name) for phase in every):
+        if not any(phase.matches(name) for phase in every):
             known = ", ".join(phase.name for phase in every)
             raise RecipeError(f"there is no phase {name!r}; the recipe has {known}")
-    return [p for p in every if not names or any(p.answers_to(name) for name in names)]
+    return [p for p in every if not names or any(p.matches(name) for name in names)]
 
 
 def train(
@@ -81,11 +81,11 @@ def train(
     on_phase: Callable[[Phase], None] = lambda phase: None,
     on_step: OnStep = lambda step, steps, losses, photos: None,
 ) -> Path | None:
-    """Go through the phases that the run has not finished yet.
+    """Run the phases that are not finished yet.
 
     only: names of phases, where not all of them are wanted.
     start: a checkpoint or published generator to begin from, instead of random weights.
-    clips: moments of films on which scores see flicker, too.
+    clips: short clips, on which scores measure flicker.
     Returns final.safetensors, the newest generator, or None where there is none yet.
     Raises RecipeError if a phase lacks what an earlier one makes, or photos are too few.
     """
@@ -113,7 +113,8 @@ def train(
             folder = run.folder / f"images-{now.name.split('-')[1]}"
             if now.kind == "pretrain":
                 assert now.stage is not None
-                scored = Validation(validation, now.stage.size, recipe.scored, run.context.device)
+                size, count = now.stage.size, recipe.score_photos
+                scored = Validation(validation, size, count, run.context.device)
                 pretrain(trainer, now.stage, photos, **where, validation=scored)
             elif now.kind == "images":
                 trainer.begin_stage(made_in or recipe.pretrain[-1])
@@ -273,7 +274,7 @@ def scorer_of(
     recipe: Recipe, validation: PhotoSet, context: DistributedContext, clips: Clips | None = None
 ) -> Scorer:
     assert recipe.gan is not None
-    size, count = recipe.gan.size, recipe.scored
+    size, count = recipe.gan.size, recipe.score_photos
     return Scorer(validation, size=size, count=count, context=context, clips=clips)
 
 

@@ -1,4 +1,4 @@
-"""How pretraining gets on: a few figures on validation photos, every so many steps."""
+"""Figures of pretraining on validation photos, measured every so many steps."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Validation:
         trainer.ema.eval()
         losses, vivid, wanted, error, gray = [], [], [], [], []
         for sample in self._samples():
-            answer = trainer.generate(sample.seen, network=trainer.ema)
+            answer = trainer.generate(sample.input, network=trainer.ema)
             losses.append(trainer.loss(answer, sample).item())
             for ours, photo in zip(_rgb(trainer.show(sample)), _original(sample), strict=True):
                 vivid.append(colorfulness(255 * ours))
