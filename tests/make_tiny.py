@@ -19,9 +19,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from vidcolor.arrays import colorize_array
 from vidcolor.models.critic import Critic, CriticShape
 from vidcolor.models.unet import UNet, UNetShape
-from vidcolor.still import colorize_pixels
 from vidcolor.weights.checkpoint import load_critic, load_generator
 
 NETWORKS = {
@@ -149,7 +149,7 @@ def stills(network: UNet, name: str) -> dict[str, Tensor]:
     steps = {}
     for render_factor in tiny.RENDER_FACTORS:
         colorizer = exact(network, render_factor)
-        final = colorize_pixels(tiny.picture(), colorizer)
+        final = colorize_array(tiny.picture(), colorizer)
         made = {
             "square": colorizer.gray,
             "painted": colorizer.painted,

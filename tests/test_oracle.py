@@ -15,8 +15,8 @@ import torch
 from parity import close, exact
 from PIL import Image
 
+from vidcolor.arrays import colorize_array
 from vidcolor.models.unet import UNet
-from vidcolor.still import colorize_pixels
 from vidcolor.weights.checkpoint import load_critic, load_generator
 
 ORACLE = Path(__file__).parents[2] / "shared" / "oracle"
@@ -76,7 +76,7 @@ def test_still(case, generator, oracle):
     image, render_factor = case.split("_rf")
     colorizer = exact(generator, int(render_factor))
     rgb = oracle[f"img_{image}"]
-    final = colorize_pixels(rgb, colorizer)
+    final = colorize_array(rgb, colorizer)
     painted = colorizer.painted[0].movedim(0, 2).numpy()
     height, width, _ = rgb.shape
     raw = Image.fromarray(painted).resize((width, height), Image.Resampling.BILINEAR)

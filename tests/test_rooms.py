@@ -22,13 +22,14 @@ MAY_IMPORT = {
     "resume": {"media", "errors"},
     "pipeline": {"inference", "chroma", "media", "prefetch", "errors"},
     "settings": {"chroma", "media", "resume", "errors"},
-    "still": {"inference", "chroma", "media", "errors"},
+    "arrays": {"pipeline", "inference", "chroma", "media", "errors"},
+    "still": {"arrays", "inference", "media", "errors"},
     "film": {"pipeline", "inference", "chroma", "media", "resume", "settings", "errors"},
     "batch": {"resume", "media", "errors"},
-    "preview": {"still", "inference", "chroma", "media", "errors"},
+    "preview": {"arrays", "inference", "chroma", "media", "errors"},
     "nogan": {"metrics", "models", "chroma", "media", "weights", "inference", "errors"},
     "evaluate": {
-        *("film", "still", "batch", "pipeline", "inference", "metrics", "models", "chroma"),
+        *("film", "arrays", "batch", "pipeline", "inference", "metrics", "models", "chroma"),
         *("media", "weights", "errors"),
     },
 }

@@ -11,14 +11,15 @@ import torch
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 from torch.nn import functional as F
 
-from vidcolor import still
+from vidcolor import arrays
+from vidcolor.arrays import colorize_array
 from vidcolor.chroma.matrices import rgb_to_chroma
 from vidcolor.errors import MediaError
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.settings import EDGES, RenderSettings
 from vidcolor.models.lite import LiteShape, ResidualLite
 from vidcolor.models.unet import UNet, UNetShape
-from vidcolor.still import colorize_image, colorize_pixels
+from vidcolor.still import colorize_image
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -106,7 +107,7 @@ def test_deoldify_steps_with_opencv_and_pillow(unet):
     yuv[..., 0] = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV)[..., 0]
     want = cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB)
 
-    got = colorize_pixels(rgb, painter(unet, edges="bilinear"))
+    got = colorize_array(rgb, painter(unet, edges="bilinear"))
     assert colorfulness(want) > 0.05
     assert np.abs(got.astype(int) - want).max() <= 3
     assert (got != want).mean() <= 1e-3
@@ -116,8 +117,8 @@ def test_deoldify_steps_with_opencv_and_pillow(unet):
 def test_deep_luma_gets_the_colors_that_8_bits_get(edges, unet):
     deep = tinted(depth=16)
     shallow = ((deep.astype(int) + 128) // 257).astype(np.uint8)
-    got = colorize_pixels(deep, painter(unet, edges=edges))
-    want = colorize_pixels(shallow, painter(unet, edges=edges))
+    got = colorize_array(deep, painter(unet, edges=edges))
+    want = colorize_array(shallow, painter(unet, edges=edges))
     assert np.abs(got / 257 - want).max() <= 1.6
 
 
@@ -139,27 +140,27 @@ def signal(height: int = 160, width: int = 240) -> np.ndarray:
 @pytest.mark.parametrize("side", [4096, 120])
 def test_colors_end_at_outlines(side, lite, monkeypatch):
     """Also in a still that is larger than its guide."""
-    monkeypatch.setattr(still, "GUIDE_SIDE", side)
+    monkeypatch.setattr(arrays, "GUIDE_SIDE", side)
     gray = np.repeat(np.rint(luma(signal())).astype(np.uint8)[..., None], 3, axis=2)
     off = {}
     for edges in EDGES:
         settings = RenderSettings(render_factor=4, precision="fp32", edges=edges)
-        got = colorize_pixels(gray, Knowing(lite.generator, settings, device="cpu"))
+        got = colorize_array(gray, Knowing(lite.generator, settings, device="cpu"))
         off[edges] = np.abs(got.astype(int) - signal()).mean()
     assert off["guided"] < 0.5 * off["bilinear"]
 
 
 def test_saturation_and_hue(unet, lite):
     rgb = tinted()
-    gray = colorize_pixels(rgb, painter(unet, saturation=0.0))
+    gray = colorize_array(rgb, painter(unet, saturation=0.0))
     assert np.abs(gray - luma(rgb)[..., None]).max() <= 1
-    plain = colorfulness(colorize_pixels(rgb, painter(unet)))
-    assert colorfulness(colorize_pixels(rgb, painter(unet, saturation=0.5))) < 0.7 * plain
+    plain = colorfulness(colorize_array(rgb, painter(unet)))
+    assert colorfulness(colorize_array(rgb, painter(unet, saturation=0.5))) < 0.7 * plain
 
     turned = Colorizer(
         lite.generator, RenderSettings(render_factor=4, precision="fp32", hue=180), device="cpu"
     )
-    there, back = colorize_pixels(rgb, lite), colorize_pixels(rgb, turned)
+    there, back = colorize_array(rgb, lite), colorize_array(rgb, turned)
     assert np.abs((there.astype(float) + back) / 2 - luma(rgb)[..., None]).mean() < 1
 
 

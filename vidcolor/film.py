@@ -45,15 +45,18 @@ USUAL_RATE = 25
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a film."""
+    """What `colorize_film` has made."""
 
     target: Path
+    """The colored film."""
     frames: int
+    """How many it has."""
     seconds: float
-    """Wall time of the whole way, of this run."""
+    """Wall time of this run."""
     warnings: tuple[str, ...]
+    """One line for each fault of the source, and for all that the film could not take over."""
     kept: int = 0
-    """So many of the frames were there already, from an earlier run."""
+    """How many of the frames an earlier run had finished."""
 
 
 def colorize_film(
@@ -68,8 +71,9 @@ def colorize_film(
     """Color a film and publish it under `target`, which is replaced if it exists.
 
     settings: how it is read, filtered, encoded and resumed; the defaults where there are none.
-    on_frame(done, total) is called after every frame; total is an estimate, or None.
-    on_note(line) is told when the run goes on after an earlier one.
+    on_frame: called with (done, total) after every frame; total is an estimate, or None.
+    on_note: called with one line when the run goes on after an earlier one.
+
     The film appears under its name only when it is complete. Whatever stops the run, what it has
     finished stays in a hidden folder beside `target`, and the same call goes on after it; with a
     start or an end, nothing is kept.

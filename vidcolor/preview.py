@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from vidcolor.arrays import colorize_array
 from vidcolor.errors import MediaError
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.publish import published, refuse_source
 from vidcolor.media.read import read_luma
 from vidcolor.media.still.picture import read_picture, to_8_bits
-from vidcolor.still import colorize_pixels
 
 CELL_WIDTH = 480
 FRAME_WIDTH = 2 * CELL_WIDTH
@@ -95,7 +95,7 @@ def frame_at(film: Film, time: float) -> np.ndarray:
 
 def colored(colorizer: Colorizer, gray: np.ndarray) -> np.ndarray:
     """(h, w) uint8 luma -> (h, w, 3) uint8 RGB."""
-    return colorize_pixels(np.repeat(gray[..., None], 3, axis=2), colorizer)
+    return colorize_array(gray, colorizer)
 
 
 def cell(picture: np.ndarray, label: str) -> np.ndarray:

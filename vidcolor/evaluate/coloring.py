@@ -7,6 +7,7 @@ from typing import Protocol
 
 from numpy.typing import NDArray
 
+from vidcolor.arrays import colorize_array
 from vidcolor.evaluate.pairs import photos_in
 from vidcolor.evaluate.picture import Picture
 from vidcolor.evaluate.report import Evaluation
@@ -14,7 +15,6 @@ from vidcolor.film import Report
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.probe import probe
-from vidcolor.still import colorize_pixels
 
 LOSSLESS = EncodeSettings(codec="ffv1")
 """So that the figures judge the colors and no encoder. Results are Matroska."""
@@ -77,4 +77,4 @@ def color_photos_and_measure(
 
 def colored(original: NDArray, colorizer: Colorizer) -> NDArray:
     """(h, w, 3) uint8 RGB -> the same with colors that the generator guessed from its luma."""
-    return colorize_pixels(Picture(original).gray.rgb, colorizer)
+    return colorize_array(Picture(original).gray.rgb, colorizer)

@@ -1,4 +1,4 @@
-"""How a film or still is colored: the settings that `Colorizer` reads. Knows no torch."""
+"""The settings that `Colorizer` reads. Imports no torch."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from vidcolor.errors import VidcolorError
 
 RENDER_FACTORS = range(4, 65)
-"""Below 4 a generator sees too few pixels, above 64 no film gains and memory explodes."""
+"""Below 4 a generator sees too few pixels; above 64 memory grows and no film looks better."""
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
@@ -15,20 +15,23 @@ EDGES = ("guided", "bilinear")
 
 @dataclass(frozen=True, kw_only=True)
 class RenderSettings:
-    """One value, made once, passed down whole."""
+    """How a `Colorizer` colors. Raises VidcolorError for values out of range."""
 
     render_factor: int | None = None
-    """Side of the square that the generator sees, in units of 16 pixels; None: the model's own."""
+    """Size of the picture that the generator sees, 4 to 64: the side of a square of its area, in
+    units of 16 pixels. None: the model's own."""
     precision: str = "auto"
-    """One of PRECISIONS; auto is fp16 on a GPU, bf16 on a CPU that has it, else fp32."""
+    """"fp32", "fp16", "bf16", or "auto": fp16 on a GPU, bf16 on a CPU that has it, else fp32.
+    Where numbers overflow in it, the colorizer goes on in a wider one."""
     batch_size: int | None = None
     """Frames that go through the generator together; None: what memory allows."""
     saturation: float = 1.0
     """Factor on the chroma: 0 is gray, 1 as the model made it."""
     hue: float = 0.0
-    """Degrees by which the chroma is turned."""
+    """Degrees by which the chroma is rotated, from Cb towards Cr."""
     edges: str = "guided"
-    """One of EDGES: colors end where luma has an edge, or are only stretched, as DeOldify does."""
+    """"guided": colors are enlarged along the edges of luma. "bilinear": they are only stretched,
+    as DeOldify does."""
 
     def __post_init__(self) -> None:
         if self.render_factor is not None and self.render_factor not in RENDER_FACTORS:

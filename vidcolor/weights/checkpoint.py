@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import warnings
@@ -27,7 +28,7 @@ MOST_TENSORS = 2_000
 """In a safetensors file; the largest network that is known has about 700."""
 
 
-def load_generator(path: Path) -> Generator:
+def load_generator(path: str | os.PathLike[str]) -> Generator:
     """Build the generator that a checkpoint holds, ready for inference.
 
     path: a `.pth` file as DeOldify publishes or saves it (bare or {model, opt}, old or new format,
@@ -35,7 +36,7 @@ def load_generator(path: Path) -> Generator:
     mode, without gradients, its norms folded; its `name` is "deep", "wide" or "lite".
     Raises WeightsError if the file cannot be read or is no generator's.
     """
-    network = _load(path).network
+    network = _load(Path(path)).network
     if not isinstance(network, Generator):
         raise WeightsError(f"{path} is a critic, which only judges; give a generator's checkpoint")
     return network

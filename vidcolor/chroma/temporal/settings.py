@@ -12,7 +12,7 @@ class SmoothSettings:
     """How strongly chroma is averaged over time."""
 
     strength: str = "normal"
-    """One of STRENGTHS; `off` returns every frame's chroma unchanged."""
+    """One of "off", "normal" and "strong"; off returns every frame's chroma unchanged."""
 
     def __post_init__(self) -> None:
         if self.strength not in STRENGTHS:
