@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from vidcolor.arrays import colorize_array
 from vidcolor.evaluate.pairs import films_in, photos_in
 from vidcolor.evaluate.picture import Picture
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.settings import RenderSettings
 from vidcolor.media.probe import probe
 from vidcolor.media.rgb import read_rgb
-from vidcolor.still import colorize_pixels
 from vidcolor.weights.checkpoint import load_generator
 
 CELL = (256, 192)
@@ -62,7 +62,7 @@ def main() -> None:
     rows = []
     for rgb in pictures(Path(place), int(count)):
         gray = Picture(rgb).gray.rgb
-        ours = [colorize_pixels(gray, colorizer) for colorizer in colorizers]
+        ours = [colorize_array(gray, colorizer) for colorizer in colorizers]
         rows.append(np.concatenate([cell(p) for p in (gray, *ours, rgb)], 1))
     Image.fromarray(np.concatenate(rows)).save(out)
 
