@@ -4,10 +4,12 @@ The same ones in every run (see conftest.py). To search for new ones:
 `pytest tests/test_properties.py --hypothesis-profile search`.
 """
 
+import json
 import re
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -26,6 +28,16 @@ from vidcolor.errors import MediaError, RecipeError
 from vidcolor.media.probe import probe
 from vidcolor.media.read import LumaFrame
 from vidcolor.nogan.recipe import Recipe, read_recipe
+from vidcolor.resume.manifest import (
+    NAME,
+    Checkpoint,
+    FinishedPiece,
+    Manifest,
+    checkpoint_name,
+    load_manifest,
+    piece_name,
+    save_manifest,
+)
 from vidcolor.resume.store import PieceSettings, in_pieces
 
 TRAINING = Path(__file__).parents[1] / "training"
@@ -148,6 +160,91 @@ def test_what_a_kill_can_cost_is_bounded(frames, settings):
     for piece in {number for number, _ in numbered}:
         stamps = [frame.pts for number, frame in numbered if number == piece]
         assert (max(stamps) - stamps[0]) / 10 < settings.seconds
+
+
+# ---- What a run writes down
+
+
+count = st.integers(0, 2**63 - 1)
+stamp = st.integers(-(2**63), 2**63 - 1)
+tail = st.lists(st.tuples(stamp, count), max_size=3).map(tuple)
+plain_values = st.none() | st.booleans() | st.integers() | st.text(max_size=12)
+plain_tables = st.dictionaries(st.text(max_size=12), plain_values, max_size=3)
+json_values = st.recursive(
+    plain_values | st.floats(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+
+
+@st.composite
+def a_manifest(draw) -> Manifest:
+    numbers = {"size": count, "crc": count, "first_pts": stamp, "frames": count, "tail": tail}
+    pieces = [
+        draw(st.builds(FinishedPiece, name=st.just(piece_name(number)), **numbers))
+        for number in range(draw(st.integers(0, 3)))
+    ]
+    numbers["latest_pts"] = stamp
+    checkpoints = [
+        draw(st.builds(Checkpoint, name=st.just(checkpoint_name(len(pieces), n)), **numbers))
+        for n in range(draw(st.integers(0, 2)))
+    ]
+    return Manifest(
+        source={**draw(plain_tables), "path": draw(st.text(max_size=12))},
+        target=draw(st.sampled_from(["film.mp4", "Grüße.mkv", "a b", "%d"])),
+        settings=draw(plain_tables),
+        total=draw(st.none() | count),
+        seekable=draw(st.booleans()),
+        complete=draw(st.booleans()),
+        result=draw(st.none() | st.lists(count, min_size=2, max_size=2)),
+        pieces=pieces,
+        checkpoints=checkpoints,
+    )
+
+
+def save(manifest: Manifest, folder: Path) -> Path:
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    save_manifest(manifest, folder, scratch)
+    return folder / NAME
+
+
+@given(manifest=a_manifest())
+def test_a_manifest_is_read_as_it_was_written(manifest, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("work")
+    save(manifest, folder)
+    assert load_manifest(folder) == manifest
+
+
+def keys_of(value: Any) -> list[Any]:
+    """Of a table or a list; none of anything else."""
+    if isinstance(value, dict):
+        return list(value)
+    return list(range(len(value))) if isinstance(value, list) else []
+
+
+@given(manifest=a_manifest(), data=st.data())
+def test_a_damaged_manifest_is_none_or_one_that_could_have_been_written(
+    manifest, data, tmp_path_factory
+):
+    file = save(manifest, tmp_path_factory.mktemp("work"))
+    content = json.loads(file.read_text("utf-8"))
+    place = content
+    while True:
+        key = data.draw(st.sampled_from(keys_of(place)))
+        if not keys_of(place[key]) or data.draw(st.booleans()):
+            break
+        place = place[key]
+    if data.draw(st.booleans()):
+        place[key] = data.draw(json_values)
+    else:
+        del place[key]
+    file.write_text(json.dumps(content), "utf-8")
+    read = load_manifest(file.parent)
+    if read is not None:
+        again = tmp_path_factory.mktemp("again")
+        save(read, again)
+        assert load_manifest(again) == read
 
 
 # ---- Recipes
