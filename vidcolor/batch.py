@@ -175,13 +175,13 @@ def _target(
 
 
 def _in_one_line(error: Exception, source: Path) -> str:
-    """What went wrong; of an error that nobody foresaw, where the rest of it is told."""
+    """What went wrong; for an unexpected error, also where its traceback can be found."""
     if isinstance(error, (VidcolorError, OSError)):
         return str(error)
     if isinstance(error, MemoryError):
         return f"{source}: memory ran out; free some, or use a smaller --batch-size"
     said = " ".join([type(error).__name__, *str(error).split()])
-    return f"{source}: unexpected error ({said}); --log FILE writes down where it came from"
+    return f"{source}: unexpected error ({said}); --log FILE records where it came from"
 
 
 def _make_folder(folder: Path) -> None:

@@ -72,10 +72,10 @@ def colorize_film(
 
     settings: how it is read, filtered, encoded and resumed; the defaults where there are none.
     on_frame: called with (done, total) after every frame; total is an estimate, or None.
-    on_note: called with one line when the run goes on after an earlier one.
+    on_note: called with one line when the run continues an earlier one.
 
     The film appears under its name only when it is complete. Whatever stops the run, what it has
-    finished stays in a hidden folder beside `target`, and the same call goes on after it; with a
+    finished stays in a hidden folder beside `target`, and the same call continues after it; with a
     start or an end, nothing is kept.
     Raises MediaError (with the remedy), also where an earlier run with other settings has left
     frames that `settings.fresh` does not allow to delete, or where the source is changed
@@ -120,7 +120,7 @@ def colorize_film(
             warnings += join(film, store.pieces, target, start=start, end=end, on_complete=publish)
         frames = store.manifest.frames
     seconds = time.monotonic() - started
-    # A piece that is begun anew finds the same damage again.
+    # A piece that is started again meets the same damage again.
     return Report(target, frames, seconds, tuple(dict.fromkeys(warnings)), kept)
 
 
@@ -159,8 +159,8 @@ def make_pieces(
                 raise not_as_before(work.film)
             store.complete()
         except EndedEarly:
-            # The encoder's jump to the piece met other frames than a decoder that comes from the
-            # beginning. What is finished is right; the rest becomes one piece, without a jump.
+            # After its seek to the piece, the encoder got other frames than a decoder that starts
+            # at the beginning. What is finished is right; the rest becomes one piece, not sought.
             if not store.manifest.seekable or not store.pieces:
                 raise
             store.give_up_seeking()
@@ -208,7 +208,7 @@ def make_piece(
         for saved in store.saved_colors():
             writer.write(*saved)
         for frame in chain([first], frames):
-            # Between batches alone: a run that goes on here then makes the very same batches.
+            # Between batches alone: a run that continues here then makes the very same batches.
             if recorder and frame.begins_batch and recorder.is_due:
                 check_source(work.film, store)
                 store.keep_colors(recorder, last, state.arrays() if state else {})

@@ -1,4 +1,4 @@
-"""What keeps a run from going on after the frames of an earlier one, in words."""
+"""Why a run cannot continue after the kept frames of an earlier one, in words."""
 
 import shlex
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ FLAGS = {"compare": "--compare", "deinterlace": "--deinterlace"}
 
 
 def differences(before: Manifest, now: Manifest) -> list[tuple[str, str]]:
-    """(what differs, what to do to go on) of everything that has to be as it was."""
+    """(what differs, what to do to continue) of everything that has to be the same."""
     found = []
     if not same_source(before.source, now.source):
         found.append((_source_words(before.source, now.source), _source_remedy(before, now)))
@@ -38,7 +38,8 @@ def refusal(target: str, before: Manifest, now: Manifest) -> str | None:
     remedies = ", ".join(dict.fromkeys(remedy for _, remedy in found))
     return (
         f"{target}: {before.frames} frames of an earlier run are kept, which were made with "
-        f"{different}; to go on after them, {remedies}; to delete them and start over, add --fresh"
+        f"{different}; to continue after them, {remedies}; to delete them and start over, add "
+        "--fresh"
     )
 
 

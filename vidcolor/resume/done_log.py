@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 SUFFIX = ".done"
 
 KEPT = 30 * 24 * 3600
-"""Seconds after which a stopped command is taken for given up, and its log is removed."""
+"""Age in seconds from which on the log of a stopped command is removed."""
 
 
 class DoneLog:

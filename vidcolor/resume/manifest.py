@@ -1,4 +1,4 @@
-"""The record beside the finished pieces of a film, by which a later run goes on after them."""
+"""The record beside the finished pieces of a film, by which a later run continues after them."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ SAMPLE = 1 << 20
 """Bytes at either end of a source that are hashed."""
 
 Tail = tuple[tuple[int, int], ...]
-"""(timestamp, CRC-32 of the small luma) of the last frames that are finished: a run that goes on
+"""(timestamp, CRC-32 of the small luma) of the last frames that are finished: a run that continues
 has to read these very frames again before it may take the next one for the first that is missing.
 """
 
@@ -71,7 +71,7 @@ class Manifest:
     total: int | None
     """How many frames are expected."""
     seekable: bool = True
-    """False once the film turned out not to give the same frames after a jump into its middle."""
+    """False once seeking in the film turned out to give other frames."""
     complete: bool = False
     """All pieces are finished; only the joining is left."""
     result: list[int] | None = None
@@ -135,7 +135,7 @@ def is_of_other_version(folder: Path) -> bool:
 
 
 def save_manifest(manifest: Manifest, folder: Path, scratch: Path) -> None:
-    """Write it so that `folder` holds the old or the new one, whole, whenever the power fails.
+    """Write it so that `folder` holds either the old or the new one, complete, if the power fails.
 
     scratch: a folder of this run alone, on the same disk.
     """

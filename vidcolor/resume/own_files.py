@@ -1,4 +1,4 @@
-"""Files and folders that vidcolor made itself, told from those that somebody else put there.
+"""Files and folders that vidcolor made itself, as against those that somebody else put there.
 
 Their names can be predicted, so an unpacked archive or another user of a shared folder may have put
 a link or a file of their own under them. Nothing here ever follows a link.

@@ -39,7 +39,7 @@ TAIL = 8
 """Frames before a boundary that are read again; a cut score needs the two before its frame."""
 
 MOST_SAVED = 8 * 2**30
-"""Bytes of saved colors in one piece: a film that cannot be divided may be a piece of hours."""
+"""Bytes of saved colors in one piece: a film without seeking may be one piece of hours."""
 
 BLOCK = 1 << 20
 """Bytes of a file that are read at once."""
@@ -106,8 +106,8 @@ class PieceStore:
         self.folder = folder
         self.manifest = manifest
         self.scratch = scratch
-        """A folder of this run alone. A process that outlives a killed run writes into that run's
-        own, which is gone, and never into ours."""
+        """A folder of this run alone. A process left over by a killed run writes into that
+        run's folder, which has been removed, and never into this one."""
 
     @property
     def pieces(self) -> list[Piece]:
@@ -152,10 +152,10 @@ class PieceStore:
     def keep(
         self, piece: Piece, last: Sequence[LumaFrame], state: Mapping[str, np.ndarray]
     ) -> None:
-        """Take a piece that was finished in `scratch`; from now on it survives.
+        """Take a piece that was finished in `scratch`; from now on it is kept.
 
         last: the last frames of the piece, as they were read.
-        state: small arrays that a later run needs to go on after the piece as this one does.
+        state: small arrays that a later run needs to continue after the piece as this one does.
         """
         name = piece_name(len(self.manifest.pieces))
         unfinished = self.scratch / f"{name}.npz"
@@ -184,7 +184,7 @@ class PieceStore:
     def keep_colors(
         self, recorder: ColorRecorder, last: Sequence[LumaFrame], state: Mapping[str, np.ndarray]
     ) -> None:
-        """Take what the recorder has of the piece in progress; from now on it survives.
+        """Take what the recorder has of the piece in progress; from now on it is kept.
 
         last: the last of these frames, as they were read. state: as for `keep`.
         """
@@ -219,7 +219,7 @@ class PieceStore:
         self.save()
 
     def give_up_seeking(self) -> None:
-        """Note that the film cannot be entered in its middle, and that the rest is one piece."""
+        """Note that seeking in the film gives other frames, and that the rest is one piece."""
         self.manifest.seekable = False
         self.save()
 
@@ -238,10 +238,10 @@ def open_pieces(
 
     wanted: the manifest of this run, still without pieces.
     fresh: delete what an earlier run left.
-    on_note: told in one line where some of the kept frames are damaged and made again.
-    The folder goes when the block ends well; otherwise it stays if frames in it are finished.
+    on_note: called with one line where kept frames are damaged and will be made again.
+    The folder is removed when the block ends without an error, or holds no finished frames.
     Raises MediaError while another run works on the same target, and where an earlier run left
-    frames that this one cannot go on after; nothing is deleted then.
+    frames that this one cannot continue after; nothing is deleted then.
     """
     with locked_folder(target) as folder:
         manifest = wanted if fresh else _continued(folder, target, wanted, on_note)
@@ -269,11 +269,11 @@ def kept(target: Path) -> Manifest | None:
 def _continued(
     folder: Path, target: Path, wanted: Manifest, on_note: Callable[[str], None]
 ) -> Manifest:
-    """The manifest to go on with: the one in `folder`, if it is of the same work."""
+    """The manifest to continue with: the one in `folder`, if it is of the same work."""
     if is_of_other_version(folder):
         raise MediaError(
             f"{target}: frames of an earlier run are kept, made by another version of vidcolor; "
-            "to go on after them, use that version; to delete them and start over, add --fresh"
+            "to continue after them, use that version; to delete them and start over, add --fresh"
         )
     found = load_manifest(folder)
     if found is None or not found.frames:

@@ -1,4 +1,4 @@
-"""The hidden folder in which the pieces of one film wait for one another: its place, lock, end."""
+"""The hidden folder that holds the pieces of one film: its name, its lock, its removal."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ PATIENCE = 1.0
 """Seconds to wait for the lock, which `is_running` and `sweep` hold for a moment too."""
 
 ABANDONED = 24 * 3600
-"""Seconds after which a work folder that has no lock is taken for given up."""
+"""Age in seconds from which on a work folder without a lock is removed."""
 
 _OUR_NAME = re.compile(rf"{re.escape(WORK_PREFIX)}([0-9a-f]{{16}}|[a-z0-9_]{{8}})")
 """Of `piece_folder` and of `media.publish.work_folder`."""
@@ -47,7 +47,7 @@ def locked_folder(target: Path) -> Iterator[Path]:
             make_own_folder(folder)
             with suppress(FileNotFoundError):
                 lock.acquire()
-                if not (folder / LOCK).exists():  # a run that ended just now took it along
+                if not (folder / LOCK).exists():  # removed by a run that ended just now
                     lock.release()
     except Timeout:
         raise MediaError(
@@ -75,7 +75,7 @@ def is_running(folder: Path) -> bool:
 
 
 def sweep(parent: Path) -> None:
-    """Remove the work folders in `parent` that nobody works in and nobody can go on with."""
+    """Remove the work folders in `parent` that no run uses and no run could continue from."""
     with suppress(OSError):
         for folder in parent.glob(f"{WORK_PREFIX}*"):
             if _OUR_NAME.fullmatch(folder.name) and is_own_folder(folder):
