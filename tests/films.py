@@ -3,6 +3,7 @@
 import re
 import struct
 import subprocess
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.join import join
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.read import read_luma
+from vidcolor.media.source_color import IN_COLOR
 from vidcolor.media.write import Piece, write_piece
 
 FFV1 = EncodeSettings(codec="ffv1")
@@ -106,6 +108,11 @@ def color_film(source: Path, target: Path, settings: EncodeSettings = FFV1, **ho
     written = write_film(film, target.parent, settings, **how)
     how.pop("pieces", None)
     return join(film, written, target, **how)
+
+
+def other_warnings(warnings: Iterable[str]) -> tuple[str, ...]:
+    """All but the one about color: most of our films are test patterns."""
+    return tuple(warning for warning in warnings if warning != IN_COLOR)
 
 
 class Look(NamedTuple):

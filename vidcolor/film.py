@@ -17,12 +17,14 @@ from vidcolor.chroma.temporal.filter import FilterState
 from vidcolor.errors import MediaError
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.device import choose_precision, precision_name
+from vidcolor.inference.mark import color_mark
 from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.join import join
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.process import EndedEarly
 from vidcolor.media.publish import work_folder
 from vidcolor.media.read import LumaFrame
+from vidcolor.media.source_color import IN_COLOR, film_color
 from vidcolor.media.target import check_target
 from vidcolor.media.write import write_piece
 from vidcolor.pipeline import EncodedFrame, Work, encoded_frames
@@ -103,6 +105,8 @@ def colorize_film(
         total=total,
     )
     warnings: list[str] = []
+    if film_color(film).kind == "color":
+        warnings.append(IN_COLOR)
 
     def publish(unfinished: Path) -> None:
         check_source(film, store)
@@ -116,8 +120,17 @@ def colorize_film(
         make_pieces(
             work, pieces, store, on_frame=lambda done: on_frame(done, total), warn=warnings.append
         )
+        mark = color_mark(colorizer, smooth=settings.smooth.strength)
         with _unchanged_source(film, store):
-            warnings += join(film, store.pieces, target, start=start, end=end, on_complete=publish)
+            warnings += join(
+                film,
+                store.pieces,
+                target,
+                start=start,
+                end=end,
+                comment=mark,
+                on_complete=publish,
+            )
         frames = store.manifest.frames
     seconds = time.monotonic() - started
     # A piece that is started again meets the same damage again.
@@ -149,7 +162,9 @@ def make_pieces(
                     warn=warn,
                 ) as luma,
                 closing(
-                    encoded_frames(_numbered(luma, work, pieces, store), work, state)
+                    encoded_frames(
+                        _numbered(luma, work, pieces, store), work, state, stop=luma.stop
+                    )
                 ) as frames,
             ):
                 for _, piece in groupby(frames, attrgetter("piece")):

@@ -1,7 +1,7 @@
 """All of a film's frames on their way from the file to the encoder, stage by stage."""
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
@@ -86,13 +86,18 @@ class Work:
 
 
 def encoded_frames(
-    frames: Iterator[tuple[int, LumaFrame]], work: Work, state: FilterState | None = None
+    frames: Iterator[tuple[int, LumaFrame]],
+    work: Work,
+    state: FilterState | None = None,
+    *,
+    stop: Callable[[], object] = lambda: None,
 ) -> Generator[EncodedFrame, None, None]:
     """Numbered frames of luma, colored, filtered over time and in code values.
 
     As for `colored_frames`; code values are made in the caller's thread.
     """
-    with closing(colored_frames(frames, work.colorizer, work.smooth, state)) as colored:
+    coloring = colored_frames(frames, work.colorizer, work.smooth, state, stop=stop)
+    with closing(coloring) as colored:
         yield from in_codes(colored, work)
 
 
@@ -101,16 +106,19 @@ def colored_frames(
     colorizer: Colorizer,
     smooth: SmoothSettings,
     state: FilterState | None = None,
+    *,
+    stop: Callable[[], object] = lambda: None,
 ) -> Generator[ColoredFrame, None, None]:
     """Numbered frames of luma, colored and filtered over time.
 
     frames: (piece, luma), in the order of the film.
     state: of the temporal filter after the frame before the first one.
+    stop: ends what `frames` are read from, so that no thread waits for it; see `prefetch`.
     Reading, coloring and filtering run in a thread each.
     """
     batches = prefetch(in_batches(frames, colorizer))
     colored = prefetch(color_batches(batches, colorizer))
-    return prefetch(filtered(colored, colorizer.chroma_device, smooth, state))
+    return prefetch(filtered(colored, colorizer.chroma_device, smooth, state), stop=stop)
 
 
 def in_batches(

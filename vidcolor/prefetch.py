@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -13,11 +13,15 @@ PATIENCE = 0.2
 """Seconds after which a waiting thread looks whether it is still wanted."""
 
 
-def prefetch(items: Iterable[Item], depth: int = 2) -> Generator[Item, None, None]:
+def prefetch(
+    items: Iterable[Item], depth: int = 2, *, stop: Callable[[], object] = lambda: None
+) -> Generator[Item, None, None]:
     """Yield `items`, computed in a thread, at most `depth` of them waiting.
 
     An error in the thread is raised here. Closing the generator stops the thread and closes
     `items` in turn, so that closing the last stage of a pipeline ends all of it.
+    stop: called when the generator ends, before its thread is waited for; it must make an item
+    that is being computed return or fail soon, where that could otherwise take forever.
     """
     waiting: queue.Queue = queue.Queue(depth)
     unwanted = threading.Event()
@@ -54,4 +58,5 @@ def prefetch(items: Iterable[Item], depth: int = 2) -> Generator[Item, None, Non
             yield item
     finally:
         unwanted.set()
+        stop()
         thread.join()

@@ -146,8 +146,9 @@ class Session:
         self.job = job
         with self.reporter.film(self.names[job.source]) as progress:
             if job.kind == "still":
-                colorize_image(job.source, job.target, self.colorizer(job.kind))
-                return Outcome(job, "done", 1, seconds=time.monotonic() - started)
+                warnings = colorize_image(job.source, job.target, self.colorizer(job.kind))
+                seconds = time.monotonic() - started
+                return Outcome(job, "done", 1, seconds=seconds, warnings=warnings)
             if self.options["verbose"]:
                 self.reporter.say(describe_film(job, self.settings.encode))
             report = colorize_film(

@@ -67,6 +67,7 @@ class Colorizer:
     ):
         settings = settings or RenderSettings()
         self.name = generator.name
+        self.model = generator.name
         self.device = choose_device(str(device))
         self.dtype = choose_precision(settings.precision, self.device)
         self._on_note = on_note
@@ -100,7 +101,9 @@ class Colorizer:
         settings = settings or RenderSettings()
         if settings.render_factor is None and name in MODELS:
             settings = replace(settings, render_factor=MODELS[name].render_factor)
-        return cls(generator, settings, device=device, on_note=on_note)
+        colorizer = cls(generator, settings, device=device, on_note=on_note)
+        colorizer.model = name if name in MODELS else Path(name).name
+        return colorizer
 
     def with_settings(self, settings: RenderSettings) -> Self:
         """The same network on the same device under other settings.
@@ -109,7 +112,9 @@ class Colorizer:
         """
         if choose_precision(settings.precision, self.device) != self.dtype:
             generator = self._given or self.generator
-            return type(self)(generator, settings, device=self.device, on_note=self._on_note)
+            other = type(self)(generator, settings, device=self.device, on_note=self._on_note)
+            other.model = self.model
+            return other
         other = copy.copy(self)
         other._set(settings)
         return other

@@ -4,21 +4,20 @@ The muxer itself is asked, by letting ffmpeg write the header of a film and a li
 fits differs between versions of ffmpeg.
 """
 
-import tempfile
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import av
 import ffmpeg
 
 from vidcolor.errors import MediaError
 from vidcolor.media import graph
 from vidcolor.media.containers import MUXERS
-from vidcolor.media.limits import looking
+from vidcolor.media.limits import open_film
 from vidcolor.media.probe import Film, Stream
-from vidcolor.media.process import file_url, run
+from vidcolor.media.process import Interrupted, file_url, run
 
 _TEXT = {"mp4": "mov_text", "mov": "mov_text", "matroska": "srt", "webm": "webvtt"}
 """What text subtitles become in a container that cannot hold them as they are."""
@@ -32,7 +31,7 @@ _SOUND = {
 """What sound becomes there; the same samples again, except in webm."""
 
 _COVER = {"mp4": "copy", "matroska": "attach"}
-"""How a cover goes in; the other containers take it for a second film or lose it."""
+"""How a cover is written; in the other containers it becomes a second film or is lost."""
 
 _COVER_FILES = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png")}
 """By codec, what Matroska calls a cover that is attached."""
@@ -48,11 +47,11 @@ class Carried:
 
 
 def carried_streams(film: Film, muxer: str) -> tuple[list[Carried], list[str]]:
-    """What of `film` beside its picture goes into a container, and a warning for all that cannot.
+    """The streams beside the picture that a container can hold, and a warning for all others.
 
     In the order in which the streams of the result will be read, covers at the end.
     """
-    others = [s for s in film.streams if s.index != film.video_index and not s.made_anew]
+    others = [s for s in film.streams if s.index != film.video_index and not s.regenerated]
     covers = [stream for stream in others if stream.attached_picture]
     tracks = [stream for stream in others if not stream.attached_picture]
     copied = [Carried(stream, "copy") for stream in tracks]
@@ -75,7 +74,7 @@ def carried_streams(film: Film, muxer: str) -> tuple[list[Carried], list[str]]:
 def readable_streams(
     film: Film, muxer: str, carried: Sequence[Carried]
 ) -> tuple[list[Carried], list[str]]:
-    """What of `carried` can be had from a damaged film, read to its end, and what becomes of it.
+    """Those of `carried` that can be read to the end of a damaged film, and warnings on the others.
 
     Sound with damaged packets often cannot be copied; its decoder goes on after them.
     """
@@ -98,7 +97,7 @@ def readable_streams(
 
 
 def _way_in(film: Film, muxer: str, stream: Stream) -> Carried | None:
-    """How a container can hold a stream; None if it cannot."""
+    """The first way in which a container can hold a stream; None if there is none."""
     codecs: tuple[str, ...] = ("copy",)
     if stream.attached_picture:
         codecs = (_COVER[muxer],) if muxer in _COVER else ()
@@ -144,21 +143,26 @@ def _fits(film: Film, muxer: str, streams: Sequence[Carried]) -> bool:
 
 
 def _writes(film: Film, muxer: str, streams: Sequence[Carried], **amount: Any) -> bool:
+    """Whether ffmpeg writes these streams without an error.
+
+    Raises Interrupted where ffmpeg was killed, which says nothing about the container.
+    """
     source = graph.source(film)
-    with tempfile.TemporaryDirectory() as folder:
-        trial = ffmpeg.output(
-            *(source[str(carried.stream.index)] for carried in streams),
-            file_url(Path(folder) / "trial"),
-            f=muxer,
-            strict="experimental",
-            **amount,
-            **codec_options(streams),
-        )
-        try:
-            with run(trial, "try the container") as process:
-                process.finish()
-        except MediaError:
-            return False
+    trial = ffmpeg.output(
+        *(source[str(carried.stream.index)] for carried in streams),
+        file_url(Path(os.devnull)),  # a full disk must not be taken for a refusal
+        f=muxer,
+        strict="experimental",
+        **amount,
+        **codec_options(streams),
+    )
+    try:
+        with run(trial, "try the container") as process:
+            process.finish()
+    except Interrupted:
+        raise
+    except MediaError:
+        return False
     return True
 
 
@@ -189,5 +193,5 @@ def attach_options(film: Film, cover: Stream, folder: Path, number: int) -> dict
 
 
 def _first_packet(film: Film, stream: Stream) -> bytes:
-    with film.path.open("rb") as file, av.open(file, "r", options=looking()) as container:
+    with open_film(film.path) as container:
         return bytes(next(container.demux(container.streams[stream.index])))

@@ -1,4 +1,7 @@
-"""What goes into which container, and the defaults that play everywhere."""
+"""Which container holds which codec, and what is encoded where nothing was asked for.
+
+The defaults are those that most players decode: H.264 in 4:2:0 for 8 bits, VP9 in webm.
+"""
 
 import re
 from dataclasses import dataclass, replace
@@ -8,6 +11,7 @@ from typing import Any
 from vidcolor.errors import MediaError
 from vidcolor.media.pixels import PixelFormat, pixel_format, planar_name
 from vidcolor.media.probe import Film
+from vidcolor.media.quality import quality_of, quality_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +21,7 @@ class EncodeSettings:
     codec: str | None = None
     """ffmpeg's name of an encoder, for example libx264, libx265, h264_nvenc, ffv1."""
     crf: int | None = None
-    """Constant quality in the encoder's own scale; lower is better and larger."""
+    """Constant quality in the encoder's own scale; lower is better and larger. See `quality`."""
     preset: str | None = None
     """The encoder's name for how much time it may take."""
     pix_fmt: str | None = None
@@ -29,13 +33,6 @@ class EncodeSettings:
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """ffmpeg's muxer for every suffix that a colored film can have."""
 
-DEFAULT_CRF = {
-    "libx264": 17,
-    "libx265": 18,
-    "libvpx-vp9": 24,
-    "libsvtav1": 24,
-    "libaom-av1": 24,
-}
 DEFAULT_PRESET = {"libx264": "medium", "libx265": "medium"}
 
 KEEPS_SUBSAMPLING = re.compile("ffv1|prores|dnxhd|utvideo|huffyuv|magicyuv")
@@ -48,21 +45,14 @@ KEEPS_FIELDS = ("libx264", "prores_ks", "dnxhd")
 
 _EXTRA_OPTIONS: dict[str, dict[str, Any]] = {
     "libx265": {"x265-params": "log-level=error"},
-    "libvpx-vp9": {"b:v": 0, "row-mt": 1, "cpu-used": 3},
-    "libaom-av1": {"b:v": 0, "row-mt": 1, "cpu-used": 6},
+    "libvpx-vp9": {"row-mt": 1, "cpu-used": 3},
+    "libaom-av1": {"row-mt": 1, "cpu-used": 6},
     "ffv1": {"level": 3, "slicecrc": 1, "g": 1},
-}
-_QUALITY_OPTIONS = {
-    "lib(x264|x265|vpx-vp9|svtav1|aom-av1)": "crf",
-    ".*_nvenc": "cq",
-    ".*_qsv": "global_quality",
-    ".*_videotoolbox": "q:v",
-    "librav1e": "qp",
 }
 
 
 def default_suffix(source: Path) -> str:
-    """The source's own suffix if a colored film can have it, else ".mkv", which holds it all."""
+    """The source's own suffix if a colored film can have it, else ".mkv", which holds the most."""
     return source.suffix if source.suffix.lower() in MUXERS else ".mkv"
 
 
@@ -76,12 +66,21 @@ def muxer(suffix: str) -> str:
 
 
 def complete(film: Film, settings: EncodeSettings, suffix: str = ".mkv") -> EncodeSettings:
-    """`settings` with codec, crf, preset and pix_fmt filled in (None where there is none)."""
+    """`settings` with codec, crf, preset and pix_fmt filled in (None where there is none).
+
+    Raises MediaError for "copy", which is no encoder.
+    """
     codec = settings.codec or _default_codec(film, suffix)
+    if codec == "copy":
+        raise MediaError(
+            "the colored picture cannot be copied, it has to be encoded; leave --codec out, or "
+            "name an encoder such as libx264"
+        )
+    quality = quality_of(codec)
     return replace(
         settings,
         codec=codec,
-        crf=DEFAULT_CRF.get(codec) if settings.crf is None else settings.crf,
+        crf=quality.default if quality and settings.crf is None else settings.crf,
         preset=settings.preset or DEFAULT_PRESET.get(codec),
         pix_fmt=settings.pix_fmt or _default_pixel_format(film, codec),
     )
@@ -128,15 +127,17 @@ def merged_format(settings: EncodeSettings) -> PixelFormat:
 def encoder_options(film: Film, settings: EncodeSettings) -> dict[str, Any]:
     """ffmpeg's output options for `film` and completed `settings`.
 
-    Raises MediaError for an encoder that has no setting for its quality.
+    Raises MediaError for a quality that the encoder does not have.
     """
     codec = settings.codec
     assert codec is not None
-    options: dict[str, Any] = {"c:v": codec, **_EXTRA_OPTIONS.get(codec, {})}
+    options: dict[str, Any] = {
+        "c:v": codec,
+        **_EXTRA_OPTIONS.get(codec, {}),
+        **quality_options(codec, settings.crf),
+    }
     if codec == "dnxhd":
         options["profile:v"] = "dnxhr_hq" if settings.pix_fmt == "yuv422p" else "dnxhr_hqx"
-    if settings.crf is not None:
-        options[_quality_option(codec)] = settings.crf
     if settings.preset is not None:
         options["preset"] = settings.preset
     if film.field_order is not None and codec in KEEPS_FIELDS and _holds_fields(film, settings):
@@ -145,16 +146,9 @@ def encoder_options(film: Film, settings: EncodeSettings) -> dict[str, Any]:
 
 
 def _holds_fields(film: Film, settings: EncodeSettings) -> bool:
-    """Whether the rows of luma and chroma can be dealt out to two fields."""
+    """Whether the rows of luma and of chroma can be divided evenly between two fields."""
     _, down = merged_format(settings).subsampling or (0, 0)
     return film.height % (2 << down) == 0
-
-
-def _quality_option(codec: str) -> str:
-    for pattern, option in _QUALITY_OPTIONS.items():
-        if re.fullmatch(pattern, codec):
-            return option
-    raise MediaError(f"{codec} has no constant quality; leave --crf out")
 
 
 def piece_muxer(codec: str) -> str:

@@ -1,4 +1,4 @@
-"""What is wrong with a film, as ffmpeg says while it decodes it, and where.
+"""Where a film is damaged and in what way, from ffmpeg's messages while it decodes it.
 
 ffmpeg patches a damaged frame from its neighbors; a packet that it cannot decode gives no frame,
 and the frames around it keep their timestamps.
@@ -11,15 +11,19 @@ from vidcolor.media.probe import Film
 from vidcolor.media.process import Line
 
 PLACES = 4
-"""So many places are told apart; the last one reaches as far as there are faults."""
+"""So many places are reported one by one; the last one extends to the last fault."""
 
 GAP = 2.0
 """Seconds without a fault, after which the next one counts as another place."""
 
 TOLERANCE = 1.0
-"""Seconds by which sound may outlast the picture without a word."""
+"""Seconds by which sound may outlast the picture without a warning."""
 
 _UNDECODABLE = re.compile(r"Decoding error|Error while decoding stream|Error submitting .*decoder")
+_NO_FAULT = re.compile("non[- ]monotonically increasing dts to muxer|non-monotonous DTS")
+"""Frames that share a timestamp: kept as they are, whatever the raw muxer says of them."""
+
+_ASPECT = re.compile(r"ignoring invalid SAR: (\d+)/(\d+)")
 _INCOMPLETE = re.compile(r"corrupt input packet in stream (\d+)")
 
 
@@ -47,6 +51,8 @@ class Damage:
         self._numbered = start is None
         self._frame = -1
         self._seconds = start or 0.0
+        self._step = 0.0
+        self._aspect: str | None = None
         self._patched = 0
         self._undecodable = 0
         self._other: str | None = None
@@ -56,10 +62,18 @@ class Damage:
         """One more frame was decoded."""
         self._frame += 1
         if pts is not None:
-            self._seconds = float(pts * self._film.time_base) - (self._film.start or 0.0)
+            seconds = float(pts * self._film.time_base) - (self._film.start or 0.0)
+            if seconds > self._seconds and self._frame > 0:
+                self._step = seconds - self._seconds
+            self._seconds = seconds
 
     def heard(self, line: Line) -> None:
         """ffmpeg said something."""
+        if _NO_FAULT.search(line.text):
+            return
+        if aspect := _ASPECT.search(line.text):
+            self._aspect = f"{aspect[1]}:{aspect[2]}"
+            return
         incomplete = _INCOMPLETE.search(line.text)
         if "corrupt decoded frame" in line.text:
             self._patched += 1
@@ -82,15 +96,26 @@ class Damage:
         if self._places:
             where = ", ".join(place.tell(numbered=self._numbered) for place in self._places)
             told.append(f"the source is damaged around {where}: {self._faults()}")
+        if self._aspect:
+            told.append(
+                f"its sample aspect ratio of {self._aspect} is ignored, as ffmpeg does: "
+                "the picture would be less than a pixel wide or high"
+            )
         length = self._film.duration or 0.0
-        missing = length - self._seconds
+        end = self._seconds + self._last_length()
+        missing = length - end
         if to_end and missing > TOLERANCE:
             told.append(
-                f"the picture ends at {clock(self._seconds)}, "
+                f"the picture ends at {clock(end)}, "
                 f"{missing:.1f} s before the end that the container names ({clock(length)}); "
                 "if the source was cut short, copy or download it again"
             )
         return told
+
+    def _last_length(self) -> float:
+        """Seconds for which the last frame is shown: as long as the one before, or the average."""
+        rate = self._film.frame_rate
+        return max(self._step, float(1 / rate) if rate else 0.0)
 
     def _mark(self) -> None:
         frame, seconds = max(0, self._frame), self._seconds

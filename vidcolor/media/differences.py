@@ -1,4 +1,4 @@
-"""What became of a film on its way, found out by looking at the result."""
+"""What the result does not hold as the source does, found by probing both."""
 
 from collections.abc import Sequence
 
@@ -26,6 +26,12 @@ def losses(film: Film, result: Film, carried: Sequence[Carried], suffix: str) ->
     """
     elsewhere = "" if suffix.lower() == ".mkv" else "; .mkv holds it"
     warnings = [*_fields(film, result, suffix), *_colors(film, result, elsewhere)]
+    if film.other_matrix:
+        matrix = {"bt601": "BT.601", "bt709": "BT.709", "bt2020": "BT.2020"}[film.matrix]
+        warnings.append(
+            f"the source's colors are coded with {film.other_matrix}; its luma is kept, and the "
+            f"new colors are {matrix}"
+        )
     if film.alpha:
         warnings.append("transparency was left out: colored films have none")
     if film.captions and not result.captions:

@@ -8,7 +8,7 @@ from typing import Any
 
 import ffmpeg
 
-from vidcolor.media.limits import reading
+from vidcolor.media.limits import input_options
 from vidcolor.media.pixels import pixel_format, planar_name
 from vidcolor.media.probe import Film
 from vidcolor.media.process import file_url
@@ -17,11 +17,18 @@ SEEK_MARGIN = 10.0
 """Seconds to start early, so that a keyframe lies before the first frame that is wanted."""
 
 
-def source(film: Film, *, start: float | None = None, shift_to_zero: Fraction | None = None) -> Any:
-    """`film` as an input of ffmpeg.
+def source(
+    film: Film,
+    *,
+    start: float | None = None,
+    shift_to_zero: Fraction | None = None,
+    offset: Fraction | None = None,
+) -> Any:
+    """`film` as an input of ffmpeg. At most one of these is given:
 
     start: open it some seconds before this time of the film.
     shift_to_zero: open it at this timestamp, in seconds, and make that zero.
+    offset: seconds to add to all timestamps.
     """
     seek: dict[str, Any] = {}
     if start is not None and start > SEEK_MARGIN:
@@ -30,9 +37,11 @@ def source(film: Film, *, start: float | None = None, shift_to_zero: Fraction | 
     elif shift_to_zero:
         at = float(shift_to_zero)
         seek = {"seek_timestamp": 1, "ss": f"{at:.6f}", "itsoffset": f"{-at:.6f}"}
+    elif offset:
+        seek = {"itsoffset": f"{float(offset):.6f}"}
     return ffmpeg.input(
         file_url(film.path),
-        **reading(film.container),
+        **input_options(film.container),
         # A change of size is left to the scale filter; the graph goes on.
         **{"reinit_filter:v": 0},
         **seek,
@@ -62,6 +71,8 @@ def luma(
     """
     # The range is named on both sides of every scale: left out, some versions expand it.
     size = {"w": film.width, "h": film.height}
+    if film.other_matrix:
+        stream = stream.filter("setparams", colorspace="unknown")  # scale refuses those
     if pixel_format(film.pixel_format).rgb:
         flags = "bicubic+accurate_rnd+full_chroma_inp"
         picture = stream.filter(

@@ -1,4 +1,4 @@
-"""From finished pieces and the source's other streams to the colored film."""
+"""Finished pieces and the source's other streams are joined to the colored film."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ from vidcolor.media.containers import muxer
 from vidcolor.media.differences import losses
 from vidcolor.media.merge import color_tags
 from vidcolor.media.probe import Film, Stream, probe
-from vidcolor.media.process import file_url, run
+from vidcolor.media.process import Interrupted, file_url, run
 from vidcolor.media.publish import published
 from vidcolor.media.write import Piece
 
@@ -37,7 +37,16 @@ _QUICKTIME_LANGUAGES = {
 """The spelling of ISO 639-2 that ffmpeg's writer of QuickTime knows."""
 
 SOUND_RATE = 48_000
-"""The clock of a whole film should not be coarser than its sound."""
+"""Ticks per second that the clock of a whole film has at least, so that sound is placed exactly."""
+
+LONGEST_TITLE = {"mp4": 1000, "mov": 127}
+"""Bytes of a track's name; QuickTime counts them in one byte, which ffmpeg reads as signed."""
+
+LONGEST_COMMENT = 60_000
+"""Bytes of the source's comment that are kept; an argument of a process holds 128 kB."""
+
+LONGEST_PRIMING = 0.25
+"""Seconds of sound before zero that are an encoder's priming."""
 
 ONLY_AT_THE_END = 10**6
 """Seconds between two reports of ffmpeg's progress."""
@@ -52,6 +61,7 @@ def join(
     *,
     start: float | None = None,
     end: float | None = None,
+    comment: str | None = None,
     on_complete: Callable[[Path], object] = lambda unfinished: None,
 ) -> list[str]:
     """Put the pieces one after the other, with the film's sound, subtitles, chapters and metadata.
@@ -60,6 +70,7 @@ def join(
     pieces: in the order of time, all in one folder, on the target's disk.
     start, end: seconds of the film, if the pieces are only that stretch of it; sound and subtitles
     are cut to it, and the result starts at zero.
+    comment: added to the comment that the source's container has.
     on_complete: called with the path of the complete film just before it is renamed to `target`.
     Returns a warning for everything that the result does not hold as the source does.
     Raises MediaError when the film cannot be written.
@@ -68,13 +79,16 @@ def join(
     with published(target, pieces[0].path.absolute().parent, on_complete) as unfinished:
         doing = f"write {target}"
         try:
-            _write(film, pieces, unfinished, carried, doing, start=start, end=end)
+            _write(film, pieces, unfinished, carried, doing, start, end, comment)
+        except Interrupted:
+            raise
         except MediaError:
             readable, damage = readable_streams(film, muxer(target.suffix), carried)
             if readable == carried:
                 raise
             carried, warnings = readable, warnings + damage
-            _write(film, pieces, unfinished, carried, doing, start=start, end=end)
+            _write(film, pieces, unfinished, carried, doing, start, end, comment)
+        warnings += _shortened_titles(carried, target.suffix)
         warnings += losses(film, probe(unfinished), carried, target.suffix)
     return warnings
 
@@ -85,16 +99,19 @@ def _write(
     unfinished: Path,
     carried: Sequence[Carried],
     doing: str,
-    *,
     start: float | None,
     end: float | None,
+    comment: str | None,
 ) -> None:
     """Write the pieces and these streams of the source to `unfinished`."""
     mapped = [each for each in carried if each.codec != "attach"]
     cover = next((each.stream for each in carried if each.codec == "attach"), None)
     first = pieces[0].first_pts * film.time_base
     trial = start is not None or end is not None
+    shift = Fraction(0) if trial else _shift(first, mapped)
     options = _target_options(film, pieces[0], unfinished)
+    if comment:
+        options["metadata:g"] = f"comment={_joined_comment(film.comment, comment)}"
     for number, stream in enumerate([_picture(film), *(each.stream for each in mapped)]):
         options |= _labels(stream, number, options["f"])
     if trial:
@@ -107,9 +124,9 @@ def _write(
         safe=0,
         protocol_whitelist="file,pipe",
         format_whitelist="concat,mov",
-        itsoffset=_seconds(Fraction(0) if trial else first),
+        itsoffset=_seconds(Fraction(0) if trial else first + shift),
     )
-    source = graph.source(film, shift_to_zero=first if trial else None)
+    source = graph.source(film, shift_to_zero=first if trial else None, offset=shift)
     command = ffmpeg.output(
         picture["v:0"],
         # A map that matches nothing keeps a source of metadata alone among the inputs.
@@ -134,6 +151,41 @@ def _write(
             f"cannot {doing}: only {written} of {frames} frames can be read from the finished "
             "pieces; run it again, or add --fresh to color the film anew"
         )
+
+
+def _shift(first: Fraction, carried: Sequence[Carried]) -> Fraction:
+    """Seconds by which everything is moved, so that no timestamp is lost.
+
+    A clock that wraps soon after the start, as in MPEG, is read as starting before zero, and no
+    container holds that. Sound alone may begin a little before zero: its encoder's priming.
+    first: timestamp of the first frame, in seconds.
+    """
+    starts = [each.stream.start for each in carried if each.stream.start is not None]
+    begin = min([first, *map(Fraction, starts)])
+    if first >= 0 and begin > -LONGEST_PRIMING:
+        return Fraction(0)
+    return -begin
+
+
+def _joined_comment(old: str | None, new: str) -> str:
+    if not old or new in old:
+        return old or new
+    return f"{_shorten(old, LONGEST_COMMENT)}\n{new}"
+
+
+def _shorten(text: str, size: int) -> str:
+    """`text` cut to so many bytes of UTF-8."""
+    return text.encode(errors="replace")[:size].decode(errors="ignore")
+
+
+def _shortened_titles(carried: Sequence[Carried], suffix: str) -> list[str]:
+    size = LONGEST_TITLE.get(muxer(suffix))
+    return [
+        f"the title of {each.stream.kind} stream {each.stream.index} was shortened to "
+        f"{size} bytes; .mkv holds all of it"
+        for each in carried
+        if size and each.stream.title and _shorten(each.stream.title, size) != each.stream.title
+    ]
 
 
 def _frames_written(progress: bytes) -> int:
@@ -182,7 +234,8 @@ def _labels(stream: Stream, number: int, muxer: str) -> dict[str, Any]:
     if number == 0:
         metadata.append("encoder=")  # the source's own, which no longer holds
     if muxer in ("mp4", "mov") and stream.title:
-        metadata.append(f"handler_name={stream.title}")  # these have no other name for a track
+        # These have no other name for a track.
+        metadata.append(f"handler_name={_shorten(stream.title, LONGEST_TITLE[muxer])}")
     if muxer == "mov" and stream.language in _QUICKTIME_LANGUAGES:
         metadata.append(f"language={_QUICKTIME_LANGUAGES[stream.language]}")
     for place, entry in enumerate(metadata):

@@ -1,9 +1,16 @@
-"""What media that nobody vouches for may make ffmpeg do: read one file, as a film.
+"""Limits on what ffmpeg may do with an untrusted file: read this one file, as a film.
 
 Playlists, concat scripts, manifests, session descriptions, image sequences and devices name other
 files or hosts, which ffmpeg would then open. None of them is a film, so none of them is read,
 whatever a file is called.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
 
 FORMATS = (
     *("mov", "matroska", "avi", "mpegts", "mpeg", "asf", "flv", "ogg", "mxf", "rm", "nut", "wtv"),
@@ -14,12 +21,22 @@ FORMATS = (
 """ffmpeg's names of the demuxers that a film is read with. They open nothing but their own file."""
 
 
-def looking() -> dict[str, str]:
-    """Options for PyAV, which is given an open file and needs no protocol at all."""
-    return {"protocol_whitelist": "none", "format_whitelist": ",".join(FORMATS)}
+@contextmanager
+def open_film(path: Path) -> Iterator[InputContainer]:
+    """`path` opened with PyAV: the file itself, not its name, which may look like an address.
+
+    Metadata that are not UTF-8, as in many old files, are read with replacement characters.
+    Raises OSError or what PyAV raises where it is no film.
+    """
+    options = {"protocol_whitelist": "none", "format_whitelist": ",".join(FORMATS)}
+    with (
+        path.open("rb") as file,
+        av.open(file, "r", options=options, metadata_errors="replace") as container,
+    ):
+        yield container
 
 
-def reading(container: str) -> dict[str, str]:
+def input_options(container: str) -> dict[str, str]:
     """Options for ffmpeg's input: this one file, as the container that was found in it."""
     # ffmpeg 5.1 would show a GIF's frames of 1/100 s for 1/10 s each.
     delays = {"min_delay": "1"} if container == "gif" else {}

@@ -1,4 +1,4 @@
-"""The other part of the filter graph: full-size luma and small chroma become one picture."""
+"""The part of the filter graph that only writing has: luma and small chroma become one picture."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def output_size(film: Film, settings: EncodeSettings) -> tuple[int, int]:
 
 
 def chroma_size(film: Film, settings: EncodeSettings) -> tuple[int, int]:
-    """(width, height) of the planes that chroma is encoded in; chroma of this size stays as it is.
+    """(width, height) of the planes that chroma is encoded in; chroma of this size is not scaled.
 
     settings: made complete.
     """

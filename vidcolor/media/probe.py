@@ -1,4 +1,4 @@
-"""What a film is made of."""
+"""A film's picture, streams and metadata, read with PyAV."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcolor.errors import MediaError
-from vidcolor.media.limits import looking
+from vidcolor.media.limits import open_film
 from vidcolor.media.other_kinds import not_a_film
 from vidcolor.media.pixels import pixel_format
 
@@ -26,6 +26,11 @@ PACKETS_TO_TRY = 500
 """So many video packets may fail to decode before a film counts as unreadable."""
 
 _MATRICES = {1: "bt709", 4: "bt601", 5: "bt601", 6: "bt601", 7: "bt709", 9: "bt2020", 10: "bt2020"}
+_OTHER_MATRICES = {
+    **{8: "YCgCo", 11: "SMPTE ST 2085", 12: "a matrix derived from its primaries"},
+    **{13: "a matrix derived from its primaries", 14: "ICtCp", 15: "IPT-C2"},
+    **{16: "YCgCo-Re", 17: "YCgCo-Ro"},
+}
 _UNKNOWN_TAGS = (0, 2, 3)
 _DISPOSITIONS = [flag for flag in Disposition if flag.name not in ("non_diegetic", "multilayer")]
 """All that the oldest ffmpeg knows too."""
@@ -49,16 +54,18 @@ class Stream:
     language: str | None
     attached_picture: bool
     """A cover, not a film."""
-    made_anew: bool
-    """A track of chapters or of a timecode, which a muxer makes from what it is told."""
+    regenerated: bool
+    """A track of chapters or of a timecode, which the muxer writes from metadata."""
     title: str | None
     disposition: tuple[str, ...]
-    """What it is meant for, in ffmpeg's words: "default", "comment", "forced" ..."""
+    """ffmpeg's names of its purposes: "default", "comment", "forced" ..."""
+    start: float | None
+    """First timestamp, in seconds; None where the container does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Film:
-    """A film's picture stream and what comes with it. Sizes are upright: after rotation."""
+    """A film's picture stream and the streams beside it. Sizes are upright: after rotation."""
 
     path: Path
     container: str
@@ -66,7 +73,7 @@ class Film:
     width: int
     height: int
     rotation: int
-    """Degrees, counterclockwise, that players turn the stored picture by."""
+    """Degrees, counterclockwise, by which players turn the stored picture."""
     sample_aspect: Fraction
     """Width of a sample over its height."""
     frame_rate: Fraction | None
@@ -89,14 +96,18 @@ class Film:
     """Matrix, primaries and transfer as tagged: code points of ITU-T H.273, None when unknown."""
     color_primaries: int | None
     color_transfer: int | None
+    other_matrix: str | None
+    """Name of a matrix that is tagged but not handled, such as "YCgCo"; its luma is used as is."""
     light: tuple[str, ...]
-    """What it says about the display it was graded for: "mastering display" and the like."""
+    """Metadata about the display it was graded for: "mastering display" and the like."""
     alpha: bool
     """Whether the first frame is transparent somewhere."""
     captions: bool
     """Whether the first frame carries closed captions (CEA-608 or 708) inside the picture."""
     timecode: str | None
-    """Of its first frame, as a tape or a camera counted."""
+    """Of its first frame, as written by a tape recorder or a camera."""
+    comment: str | None
+    """The container's comment."""
     field_order: str | None
     """"tff" or "bff" where a frame, as it is read, holds two fields, top or bottom first."""
     video_index: int
@@ -113,7 +124,7 @@ def probe(path: Path, *, deinterlace: bool = False) -> Film:
     """
     _check_file(path)
     try:
-        with path.open("rb") as file, av.open(file, "r", options=looking()) as container:
+        with open_film(path) as container:
             return _describe(path, container, deinterlace)
     except av.error.ArgumentError as error:  # the content is of a kind that is not on the list
         raise MediaError(f"{path} {not_a_film(path)}") from error
@@ -149,7 +160,9 @@ def _describe(path: Path, container: InputContainer, deinterlace: bool) -> Film:
     width, height = (frame.height, frame.width) if sideways else (frame.width, frame.height)
     aspect = video.sample_aspect_ratio or Fraction(1)
     color_space = _known(frame.colorspace, tag.colorspace)
-    if pixels.rgb or color_space not in _MATRICES:
+    other_matrix = None
+    if pixels.rgb or pixels.gray or color_space not in _MATRICES:
+        other_matrix = None if pixels.rgb or pixels.gray else _OTHER_MATRICES.get(color_space or 2)
         color_space = None
     time_base = video.time_base
     if time_base is None:
@@ -165,7 +178,7 @@ def _describe(path: Path, container: InputContainer, deinterlace: bool) -> Film:
         sample_aspect=1 / aspect if sideways else aspect,
         frame_rate=frame_rate,
         time_base=time_base,
-        start=None if video.start_time is None else float(video.start_time * time_base),
+        start=_start(video),
         duration=duration,
         frame_count=video.frames
         or (round(duration * frame_rate) if duration and frame_rate else None),
@@ -177,10 +190,12 @@ def _describe(path: Path, container: InputContainer, deinterlace: bool) -> Film:
         color_space=color_space,
         color_primaries=_known(frame.color_primaries, tag.color_primaries),
         color_transfer=_known(frame.color_trc, tag.color_trc),
+        other_matrix=other_matrix,
         light=tuple(name for kind, name in _LIGHT.items() if kind in marks),
         alpha="alpha_mode" in video.metadata or _is_transparent(frame),
         captions=Type.A53_CC in marks,
-        timecode=_timecode(container),
+        timecode=_label(container, "timecode", *container.streams),
+        comment=_label(container, "comment"),
         field_order=None if deinterlace else _field_order(frame, time_base),
         video_index=video.index,
         streams=streams,
@@ -196,9 +211,10 @@ def _stream(stream: AvStream) -> Stream:
         codec=codec.name if codec else None,
         language=stream.language,
         attached_picture=bool(stream.disposition & Disposition.attached_pic),
-        made_anew=stream.type == "data"
+        regenerated=stream.type == "data"
         and (stream.discard == Discard.all or "timecode" in stream.metadata),
         title=stream.metadata.get("title"),
+        start=_start(stream),
         disposition=tuple(
             flag.name for flag in _DISPOSITIONS if flag.name and stream.disposition & flag
         ),
@@ -233,14 +249,28 @@ def _first_frame(path: Path, container: InputContainer, video: VideoStream) -> V
     raise MediaError(f"no frame of {path} can be decoded; it is damaged, copy or download it again")
 
 
+def _start(stream: AvStream) -> float | None:
+    if stream.start_time is None or stream.time_base is None:
+        return None
+    return float(stream.start_time * stream.time_base)
+
+
 def _duration(container: InputContainer, video: VideoStream) -> float | None:
-    if video.duration and video.time_base:
+    """Seconds of the picture, which may start later than the container."""
+    # Matroska's is the time of the end, which ffmpeg takes for the length of each stream as well.
+    matroska = "matroska" in container.format.name
+    if video.duration and video.time_base and not matroska:
         return float(video.duration * video.time_base)
-    return container.duration / 1_000_000 if container.duration else None
+    if not container.duration:
+        return None
+    duration = container.duration / 1_000_000
+    begin = 0.0 if matroska else (container.start_time or 0) / 1_000_000
+    shorter = begin + duration - (_start(video) or 0.0)
+    return shorter if 0 < shorter < duration else duration
 
 
 def _marks(frame: VideoFrame) -> set[Type]:
-    """The kinds of what a frame carries beside its picture."""
+    """The kinds of side data that a frame carries."""
     marks = cast(Iterable[SideData], frame.side_data)  # PyAV declares it as something else
     return {mark.type for mark in marks}
 
@@ -251,11 +281,11 @@ def _is_transparent(frame: VideoFrame) -> bool:
     return bool(frame.to_ndarray(format="rgba")[..., 3].min() < 255)
 
 
-def _timecode(container: InputContainer) -> str | None:
-    """From the container or one of its streams; Matroska spells it in capitals."""
-    for metadata in (container.metadata, *(stream.metadata for stream in container.streams)):
+def _label(container: InputContainer, wanted: str, *streams: AvStream) -> str | None:
+    """From the container or one of its streams; Matroska spells the names in capitals."""
+    for metadata in (container.metadata, *(stream.metadata for stream in streams)):
         for name, value in metadata.items():
-            if name.lower() == "timecode":
+            if name.lower() == wanted:
                 return value
     return None
 
@@ -275,12 +305,12 @@ def _field_order(frame: VideoFrame, time_base: Fraction) -> str | None:
     """Asked of the frame itself: the stream's parameters are often wrong about H.264."""
     if not frame.interlaced_frame:
         return None
-    sieve = av.filter.Graph()
-    entry = sieve.add_buffer(
+    graph = av.filter.Graph()
+    entry = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=time_base
     )
-    result = sieve.add("buffersink")
-    sieve.link_nodes(entry, sieve.add("select", "eq(interlace_type,TOPFIRST)"), result).configure()
+    result = graph.add("buffersink")
+    graph.link_nodes(entry, graph.add("select", "eq(interlace_type,TOPFIRST)"), result).configure()
     entry.push(frame)
     try:
         result.pull()

@@ -1,4 +1,4 @@
-"""One ffmpeg process: started, watched, and never left behind."""
+"""One ffmpeg process: started, listened to, and ended whatever happens."""
 
 import logging
 import os
@@ -30,9 +30,15 @@ GLOBAL_OPTIONS = (
 LONGEST_LINE = 4096
 """Bytes; what is longer counts as several messages."""
 
+END_TIMEOUT = 10.0
+"""Seconds to wait for a process that was killed; one that hangs inside the kernel is left alone."""
+
+_SURROGATE = re.compile("[\udc80-\udcff]")
+_ESCAPE = re.compile("\0([0-9a-f]{2})")
 _CONTEXT = re.compile(r"\[[^\]]* @ (0x)?[0-9a-f]+\] ")
 _LEVEL = re.compile(r"\[(panic|fatal|error|warning)\]")
-_EMPTY_WORDS = re.compile(
+_FULL_DISK = ("No space left on device", "Disk quota exceeded")
+_UNSPECIFIC = re.compile(
     "Conversion failed|Last message repeated|Exiting|Error opening output|Error selecting"
     "|Error initializing output|Error while opening encoder|Could not open encoder"
     "|Could not write header|Terminating thread|Task finished|Nothing was written"
@@ -42,7 +48,11 @@ _EMPTY_WORDS = re.compile(
 
 
 class EndedEarly(MediaError):
-    """ffmpeg was content with less than it was given."""
+    """ffmpeg ended without an error before it had used all of its input."""
+
+
+class Interrupted(MediaError):
+    """ffmpeg could not finish for a reason that lies outside the film: killed, or a full disk."""
 
 
 class Line(NamedTuple):
@@ -54,14 +64,15 @@ class Line(NamedTuple):
 
 
 class Process:
-    """A running ffmpeg whose messages are always listened to, so that they can never block it."""
+    """A running ffmpeg. A thread reads its messages, so that a full pipe never blocks it."""
 
     def __init__(
         self, popen: subprocess.Popen[bytes], doing: str, hear: Callable[[Line], object]
     ) -> None:
         self._popen = popen
         self._doing = doing
-        self._last_words: deque[str] = deque(maxlen=40)
+        self._last_errors: deque[str] = deque(maxlen=40)
+        self._listener_error: Exception | None = None
         self._listener = threading.Thread(target=self._listen, args=(hear,), daemon=True)
         self._listener.start()
 
@@ -85,33 +96,50 @@ class Process:
         if self._popen.wait() != 0:
             raise self.failure()
         self._listener.join()
+        if self._listener_error is not None:
+            raise self._listener_error
 
-    def failure(self) -> MediaError:
-        """Why this process ended early, in ffmpeg's own last words."""
+    def failure(self) -> Exception:
+        """Why this process ended early, in ffmpeg's own words."""
         code = self._popen.wait()
         self._listener.join()
-        words = list(self._last_words)
-        if any("No space left on device" in line for line in words):
-            return MediaError(f"cannot {self._doing}: no space left there; free some and try again")
+        if self._listener_error is not None:
+            return self._listener_error
+        errors = list(self._last_errors)
+        if any(reason in line for line in errors for reason in _FULL_DISK):
+            return Interrupted(
+                f"cannot {self._doing}: no space left there; free some and try again"
+            )
         if code < 0:
-            return MediaError(
+            return Interrupted(
                 f"cannot {self._doing}: ffmpeg was killed ({_signal_name(-code)}), by you or "
                 "because memory ran out; try again"
             )
-        telling = [line for line in words if not _EMPTY_WORDS.match(line)] or words
-        said = telling[-1] if telling else f"ffmpeg ended with status {code} and no message"
+        specific = [line for line in errors if not _UNSPECIFIC.match(line)] or errors
+        said = specific[-1] if specific else f"ffmpeg ended with status {code} and no message"
         kind = MediaError if code else EndedEarly
         return kind(f"cannot {self._doing}: {said.rstrip('. ')}")
+
+    def kill(self) -> None:
+        """End the process at once, from any thread, without waiting for it.
+
+        Whoever reads its output then finds the end of it, even if the process was suspended.
+        """
+        self._popen.kill()
 
     def stop(self) -> None:
         """Kill the process if it still runs, and close its pipes."""
         if self._popen.poll() is None:
             self._popen.kill()
-        self._popen.wait()
+        try:
+            self._popen.wait(END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            log.warning("ffmpeg (process %d) does not end; it is left alone", self._popen.pid)
+            return  # closing a pipe could wait for its reader, who waits for the process
         self._listener.join()
         for pipe in (self._popen.stdin, self._popen.stdout, self._popen.stderr):
             if pipe is not None:
-                with suppress(OSError):  # what was still buffered has nobody to read it
+                with suppress(OSError):  # nobody reads what was still buffered
                     pipe.close()
 
     def _listen(self, hear: Callable[[Line], object]) -> None:
@@ -120,9 +148,12 @@ class Process:
             line = _line(said)
             if line.text:
                 log.debug("%s: %s", line.level, line.text)
-                hear(line)
                 if line.level != "warning":
-                    self._last_words.append(line.text)
+                    self._last_errors.append(line.text)
+                try:
+                    hear(line)
+                except Exception as error:  # raised where the process is waited for
+                    self._listener_error = self._listener_error or error
 
 
 def _line(said: bytes) -> Line:
@@ -149,7 +180,7 @@ def run(
     pipes: stdin, stdout, cwd and pass_fds for subprocess.Popen.
     """
     executable: Any = [str(find_ffmpeg().path), *GLOBAL_OPTIONS]
-    arguments = ffmpeg.compile(stream, cmd=executable)
+    arguments = [_unescaped(word) for word in ffmpeg.compile(stream, cmd=executable)]
     log.debug("to %s: %s", doing, shlex.join(arguments))
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, **pipes}
     # A session of its own: Ctrl-C in the terminal reaches Python, which then stops ffmpeg.
@@ -168,5 +199,15 @@ def run(
 
 
 def file_url(path: Path) -> str:
-    """The name under which ffmpeg takes `path` for a plain file, whatever it looks like."""
-    return f"file:{path.absolute()}"
+    """The name under which ffmpeg takes `path` for a plain file, whatever it looks like.
+
+    ffmpeg-python cannot encode file names that are not UTF-8, so their odd bytes are escaped until
+    `run` starts ffmpeg. The escape begins with NUL, which no file name holds.
+    """
+    return "file:" + _SURROGATE.sub(
+        lambda odd: f"\0{ord(odd[0]) - 0xDC00:02x}", str(path.absolute())
+    )
+
+
+def _unescaped(word: str) -> str:
+    return _ESCAPE.sub(lambda odd: chr(0xDC00 + int(odd[1], 16)), word)

@@ -20,10 +20,10 @@ from vidcolor.media.probe import Film
 from vidcolor.media.process import Process, run
 
 LARGEST_STEP_BACK = 0.1
-"""Seconds; ffmpeg too takes more than this for a break in time."""
+"""Seconds; ffmpeg too takes a larger step back for a break in time."""
 
 
-_MEND = "mend it first: ffmpeg -i FILM -c copy mended.mkv"
+_REPAIR = "repair it first: ffmpeg -i FILM -c copy repaired.mkv"
 _FRAME = re.compile(rb"frame:\d+ +pts:(-?\d+|NOPTS)\s")
 _SCORE = re.compile(rb"lavfi\.scd\.score=([\d.]+)\n")
 
@@ -41,9 +41,31 @@ class LumaFrame(NamedTuple):
     """The same luma at the guide's size, if one was asked for."""
 
 
+class LumaFrames(Iterator[LumaFrame]):
+    """The frames of a film, as they are decoded."""
+
+    def __init__(self, frames: Iterator[LumaFrame], process: Process) -> None:
+        self._frames = frames
+        self._process = process
+
+    def __next__(self) -> LumaFrame:
+        return next(self._frames)
+
+    def stop(self) -> None:
+        """End the decoder at once, from any thread, even one that hangs.
+
+        A thread that waits for the next frame then gets an error, or the end.
+        """
+        self._process.kill()
+
+
 class _Stamp(NamedTuple):
     pts: int | None
     cut_score: float
+
+
+_Stamps = SimpleQueue[_Stamp | Exception | None]
+"""One for each frame; None after the last, or the error that ended the reading of them."""
 
 
 @contextmanager
@@ -55,7 +77,7 @@ def read_luma(
     end: float | None = None,
     guide: tuple[int, int] | None = None,
     warn: Callable[[str], object] = lambda warning: None,
-) -> Iterator[Iterator[LumaFrame]]:
+) -> Iterator[LumaFrames]:
     """Decode `film` and yield its luma at `size` (width, height).
 
     guide: another size to yield it at as well: that of the chroma planes (`merge.chroma_size`).
@@ -66,7 +88,7 @@ def read_luma(
     the timestamps jump back, as in a broadcast that was pasted together.
     """
     receive, send = os.pipe()
-    stamps: SimpleQueue[_Stamp | None] = SimpleQueue()
+    stamps: _Stamps = SimpleQueue()
     damage = Damage(film, start)
     with os.fdopen(receive, "rb") as metadata, os.fdopen(send, "wb") as sender:
         command = _command(film, size, guide, start, end, send)
@@ -79,7 +101,7 @@ def read_luma(
             drain.start()
             try:
                 frames = _frames(film, process, size, guide, stamps)
-                yield _then_warn(frames, damage, warn, to_end=end is None)
+                yield LumaFrames(_then_warn(frames, damage, warn, to_end=end is None), process)
             finally:
                 process.stop()
                 drain.join()
@@ -126,7 +148,7 @@ def _frames(
     process: Process,
     size: tuple[int, int],
     guide: tuple[int, int] | None,
-    stamps: SimpleQueue[_Stamp | None],
+    stamps: _Stamps,
 ) -> Iterator[LumaFrame]:
     width, height = size
     below = guide or (0, 0)
@@ -138,8 +160,10 @@ def _frames(
         stamp = stamps.get()
         if stamp is None:
             raise process.failure()
+        if isinstance(stamp, Exception):
+            raise stamp
         if stamp.pts is None:
-            raise MediaError(f"a frame of {film.path} has no timestamp; {_MEND}")
+            raise MediaError(f"a frame of {film.path} has no timestamp; {_REPAIR}")
         if latest is not None and (latest - stamp.pts) * film.time_base > LARGEST_STEP_BACK:
             raise _jump_back(film, latest, stamp.pts)
         latest = stamp.pts
@@ -150,7 +174,7 @@ def _frames(
     process.finish()
     if latest is None:
         length = (
-            f"it lasts {film.duration:.1f} s; change --start or --end" if film.duration else _MEND
+            f"it lasts {film.duration:.1f} s; change --start or --end" if film.duration else _REPAIR
         )
         raise MediaError(
             f"no frame of {film.path} can be decoded in the stretch that was asked for; {length}"
@@ -166,10 +190,10 @@ def _then_warn(
 
 
 def _jump_back(film: Film, latest: int, pts: int) -> MediaError:
-    """No container can hold such a film, and its sound would be lost from there on."""
+    """The error for a film that no container can hold; its sound would be lost from there on."""
     at, by = float(latest * film.time_base), float((latest - pts) * film.time_base)
     return MediaError(
-        f"the timestamps of {film.path} jump back by {by:.1f} s at {at:.1f} s; {_MEND}"
+        f"the timestamps of {film.path} jump back by {by:.1f} s at {at:.1f} s; {_REPAIR}"
     )
 
 
@@ -180,18 +204,21 @@ def _full_range() -> np.ndarray:
     return spread.round().clip(0, 255).astype(np.uint8)
 
 
-def _read_stamps(metadata: IO[bytes], stamps: SimpleQueue[_Stamp | None], damage: Damage) -> None:
-    """Turn what the metadata filter prints into one stamp for each frame, then None.
+def _read_stamps(metadata: IO[bytes], stamps: _Stamps, damage: Damage) -> None:
+    """Turn what the metadata filter prints into one stamp for each frame, then None or an error.
 
     frame:7    pts:3584    pts_time:0.28
     lavfi.scd.mafd=0.431
     lavfi.scd.score=0.027
     """
-    pts = None
-    for line in metadata:
-        if frame := _FRAME.match(line):
-            pts = None if frame[1] == b"NOPTS" else int(frame[1])
-        elif score := _SCORE.match(line):
-            damage.passed(pts)
-            stamps.put(_Stamp(pts, float(score[1])))
-    stamps.put(None)
+    pts, end = None, None
+    try:
+        for line in metadata:
+            if frame := _FRAME.match(line):
+                pts = None if frame[1] == b"NOPTS" else int(frame[1])
+            elif score := _SCORE.match(line):
+                damage.passed(pts)
+                stamps.put(_Stamp(pts, float(score[1])))
+    except Exception as error:  # raised by whoever reads the frames
+        end = error
+    stamps.put(end)

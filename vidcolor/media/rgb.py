@@ -1,4 +1,4 @@
-"""A film as RGB pictures, for those who measure or look; coloring itself never needs them."""
+"""A film as RGB pictures, for measurements and previews; coloring itself never needs them."""
 
 from collections.abc import Generator, Iterator
 from itertools import pairwise
@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vidcolor.errors import MediaError
-from vidcolor.media.limits import looking
+from vidcolor.media.limits import open_film
 from vidcolor.media.pixels import pixel_format
 from vidcolor.media.probe import Film
 
@@ -33,10 +33,7 @@ def read_rgb(film: Film, size: tuple[int, int]) -> Generator[RgbFrame, None, Non
     is made smaller is averaged. Raises MediaError where the film cannot be decoded.
     """
     try:
-        with (
-            film.path.open("rb") as file,
-            av.open(file, "r", options=looking()) as container,
-        ):
+        with open_film(film.path) as container:
             stream = container.streams[film.video_index]
             if isinstance(stream, VideoStream):
                 stream.thread_type = "AUTO"

@@ -1,10 +1,8 @@
-"""Whether a film can be written, found out before hours of work rather than after."""
+"""Whether a film can be written, checked by a trial before hours of work."""
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import av
 import ffmpeg
 
 from vidcolor.errors import MediaError
@@ -18,11 +16,15 @@ from vidcolor.media.containers import (
     muxer,
     piece_muxer,
 )
+from vidcolor.media.limits import open_film
 from vidcolor.media.merge import output_size
 from vidcolor.media.pixels import pixel_format
 from vidcolor.media.probe import Film
-from vidcolor.media.process import file_url, run
-from vidcolor.media.publish import check_folder, refuse_source
+from vidcolor.media.process import Interrupted, file_url, run
+from vidcolor.media.publish import refuse_source, work_folder
+
+SMALLEST_SIDE = 16
+"""Pixels; encoders that refuse a picture of this size or more do so for another reason."""
 
 
 def check_target(film: Film, target: Path, settings: EncodeSettings) -> EncodeSettings:
@@ -39,12 +41,11 @@ def check_target(film: Film, target: Path, settings: EncodeSettings) -> EncodeSe
     refuse_source(film.path, target)
     settings = complete(film, settings, target.suffix)
     merged_format(settings)
-    check_folder(target.parent)
-    with tempfile.TemporaryDirectory() as folder:
-        piece = Path(folder) / "piece"
+    with work_folder(target.parent) as folder:
+        piece = folder / "piece"
         _encode(film, piece, settings)
         _check_pixels(piece, settings)
-        _wrap(piece, Path(folder) / "film", target, settings)
+        _wrap(piece, folder / "film", target, settings)
     return settings
 
 
@@ -64,16 +65,23 @@ def _encode(film: Film, piece: Path, settings: EncodeSettings) -> None:
     )
     try:
         _run(output, f"encode with {settings.codec}")
+    except Interrupted:
+        raise
     except MediaError as error:
         remedy = "check --codec, --preset, --crf and --pix-fmt, or leave them out"
+        if min(width, height) < SMALLEST_SIDE:
+            remedy = (
+                f"few encoders take a picture as small as {film.width}x{film.height}; "
+                "enlarge it first: ffmpeg -i FILM -vf scale=16*iw:-2 LARGER.mkv"
+            )
         if other := choose_ffmpeg().with_encoder(settings.codec):
             remedy = f"set VIDCOLOR_FFMPEG={other.path}, which has it"
         raise MediaError(f"{error}; {remedy}") from error
 
 
 def _check_pixels(piece: Path, settings: EncodeSettings) -> None:
-    """An encoder that does not know the pixel format quietly takes another."""
-    with av.open(str(piece)) as container:
+    """Make sure that the encoder did not replace the pixel format by another, without an error."""
+    with open_film(piece) as container:
         found = next(container.decode(video=0)).format.name
     encoded, wanted = pixel_format(found), merged_format(settings)
     if encoded.depth < wanted.depth or encoded.subsampling != wanted.subsampling:
@@ -89,6 +97,8 @@ def _wrap(piece: Path, trial: Path, target: Path, settings: EncodeSettings) -> N
     options: dict[str, Any] = {"f": muxer(target.suffix), "c": "copy", "strict": "experimental"}
     try:
         _run(ffmpeg.output(source["v:0"], file_url(trial), **options), "wrap")
+    except Interrupted:
+        raise
     except MediaError as error:
         raise MediaError(
             f"{target.suffix} cannot hold {settings.codec}; choose a .mkv target or another codec"

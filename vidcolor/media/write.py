@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import av.error
 import ffmpeg
 import numpy as np
@@ -23,6 +22,7 @@ from vidcolor.media.containers import (
     merged_format,
     piece_muxer,
 )
+from vidcolor.media.limits import open_film
 from vidcolor.media.merge import color_tags, merged_picture
 from vidcolor.media.probe import Film
 from vidcolor.media.process import EndedEarly, Process, file_url, run
@@ -134,9 +134,9 @@ def _command(film: Film, part: Path, settings: EncodeSettings, start: float | No
 def frames_in(piece: Path) -> int:
     """How many frames a finished piece says that it holds; 0 where it cannot be read."""
     try:
-        with av.open(str(piece)) as container:
+        with open_film(piece) as container:
             return container.streams.video[0].frames
-    except (av.error.FFmpegError, IndexError):
+    except (av.error.FFmpegError, OSError, IndexError):
         return 0
 
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from vidcolor.errors import MediaError
 from vidcolor.media.probe import Film
-from vidcolor.media.read import LumaFrame, read_luma
+from vidcolor.media.read import LumaFrame, LumaFrames, read_luma
 from vidcolor.resume.manifest import Tail
 from vidcolor.resume.store import PieceStore, tail_of
 
@@ -23,7 +23,7 @@ def read_on(
     start: float | None,
     end: float | None,
     warn: Callable[[str], object],
-) -> Iterator[Iterator[LumaFrame]]:
+) -> Iterator[LumaFrames]:
     """The luma of all frames after those that `store` has; the others as for `read_luma`.
 
     A run that goes on jumps to the last of them and compares what it finds there with what was

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL import TiffImagePlugin as tiff
 
-EXIF_DIRECTORIES = (0x8769, 0x8825)
-"""Tags whose value is a directory of further tags: EXIF proper, and GPS."""
+from vidcolor.media.still.exif import EXIF_DIRECTORIES
 
 STRIP_ROWS = 64
 """Rows of a TIFF that are compressed together."""

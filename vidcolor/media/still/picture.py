@@ -1,4 +1,4 @@
-"""Stills as arrays: read upright at full depth, written with what the file said of itself."""
+"""Stills as arrays: read upright at full depth, written with the metadata of the source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from PIL.ImageFile import ImageFile
 
 from vidcolor.errors import MediaError
 from vidcolor.media.publish import published
-from vidcolor.media.still.formats import EXIF_DIRECTORIES, encode_png, encode_tiff
+from vidcolor.media.still.exif import EXIF_DIRECTORIES, with_comment
+from vidcolor.media.still.formats import encode_png, encode_tiff
 
 FORMATS: Mapping[str, str] = {
     ".jpg": "JPEG",
@@ -59,6 +60,8 @@ class Picture:
     """Of an RGB color space."""
     dpi: tuple[float, float] | None = None
     """Across, down."""
+    comment: str | None = None
+    """Added to the user comment of the EXIF data when the still is written."""
 
 
 def read_picture(path: Path) -> Picture:
@@ -184,8 +187,13 @@ def _dpi(image: Image.Image, *, turned: bool) -> tuple[float, float] | None:
 
 def _encode(pixels: NDArray, picture: Picture, kind: str) -> bytes:
     metadata: dict[str, Any] = {}
-    if picture.exif and (kind != "JPEG" or len(picture.exif) < JPEG_EXIF_LIMIT):
-        metadata["exif"] = picture.exif
+    exif = picture.exif
+    if picture.comment:
+        exif = with_comment(exif, picture.comment)
+    if kind == "JPEG" and len(exif) >= JPEG_EXIF_LIMIT:
+        exif = with_comment(b"", picture.comment) if picture.comment else b""
+    if exif:
+        metadata["exif"] = exif
     if picture.icc_profile:
         metadata["icc_profile"] = picture.icc_profile
     if picture.dpi:

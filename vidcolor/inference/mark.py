@@ -1,0 +1,24 @@
+"""The text by which a result says that its colors were made by a machine, and how."""
+
+from vidcolor import __version__
+from vidcolor.inference.colorizer import Colorizer
+
+
+def color_mark(colorizer: Colorizer, *, smooth: str | None = None) -> str:
+    """One line of ASCII for the comment of a film or a still.
+
+    smooth: strength of the temporal filter; None for a still.
+    """
+    settings = colorizer.settings
+    parts = [
+        f"vidcolor {__version__}",
+        f"model {colorizer.model}",
+        f"render factor {colorizer.render_factor}",
+        f"saturation {settings.saturation:g}",
+        f"hue {settings.hue:g}",
+        f"edges {settings.edges}",
+    ]
+    if smooth is not None:
+        parts.append(f"smoothing {smooth}")
+    text = f"Colors made by a machine, not by the camera: {', '.join(parts)}"
+    return text.encode("ascii", "backslashreplace").decode()
