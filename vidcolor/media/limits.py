@@ -5,7 +5,7 @@ files or hosts, which ffmpeg would then open. None of them is a film, so none of
 whatever a file is called.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,13 +22,13 @@ FORMATS = (
 
 
 @contextmanager
-def open_film(path: Path) -> Iterator[InputContainer]:
+def open_film(path: Path, formats: Sequence[str] = FORMATS) -> Iterator[InputContainer]:
     """`path` opened with PyAV: the file itself, not its name, which may look like an address.
 
     Metadata that are not UTF-8, as in many old files, are read with replacement characters.
     Raises OSError or what PyAV raises where it is no film.
     """
-    options = {"protocol_whitelist": "none", "format_whitelist": ",".join(FORMATS)}
+    options = {"protocol_whitelist": "none", "format_whitelist": ",".join(formats)}
     with (
         path.open("rb") as file,
         av.open(file, "r", options=options, metadata_errors="replace") as container,

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-import av
 import av.error
 from PIL import Image
+
+from vidcolor.media.limits import open_film
 
 SOUND_FORMATS = (
     *("aac", "ac3", "aiff", "amr", "ape", "au", "caf", "dts", "eac3", "flac", "mp3", "mpc", "mpc8"),
@@ -29,9 +30,8 @@ def not_a_film(path: Path) -> str:
 
 
 def _is_sound(path: Path) -> bool:
-    options = {"protocol_whitelist": "none", "format_whitelist": ",".join(SOUND_FORMATS)}
     try:
-        with path.open("rb") as file, av.open(file, "r", options=options):
+        with open_film(path, SOUND_FORMATS):
             return True
     except (av.error.FFmpegError, OSError, ValueError):
         return False
