@@ -123,7 +123,7 @@ def test_one_without_an_encoder_that_films_need_is_passed_over(ffmpeg_saying, mo
             "ffmpeg version N-100000-gabcdef0 Copyright\nlibavutil      56. 70.100 / 56. 70.100",
             *("nothing", "is ffmpeg 4.0, which is too old"),
         ),
-        ("something else", "nothing", "is no ffmpeg that runs"),
+        ("something else", "nothing", "does not run as ffmpeg"),
         (RELEASE.format("99.0"), "mergeplanes", "has no filter mergeplanes"),
     ],
 )
@@ -132,7 +132,7 @@ def test_one_that_will_not_do_is_passed_over(ffmpeg_saying, monkeypatch, said, w
     put_on_the_path(monkeypatch, program)
     choice = choose_ffmpeg()
     assert choice.taken.path == packaged()
-    assert choice.reason == "the only one that will do"
+    assert choice.reason == "the only suitable one"
     assert choice.unfit == (f"{program} {why}",)
 
 
@@ -159,7 +159,7 @@ def test_a_choice_that_is_too_old_is_an_error(ffmpeg_saying, monkeypatch):
 
 def test_a_choice_that_is_missing_is_an_error(monkeypatch):
     monkeypatch.setenv("VIDCOLOR_FFMPEG", "/nowhere/ffmpeg")
-    with pytest.raises(MediaError, match="/nowhere/ffmpeg, which is no ffmpeg that runs; install"):
+    with pytest.raises(MediaError, match="/nowhere/ffmpeg, which does not run as ffmpeg; install"):
         find_ffmpeg()
 
 

@@ -163,8 +163,11 @@ BAD = {
     "folder": (lambda path: path.mkdir(), "is a folder"),
     "empty file": (lambda path: path.write_bytes(b""), "fetch it again"),
     "web page": (lambda path: path.write_text("\n<!DOCTYPE html><html>"), "is a web page"),
-    "text": (lambda path: path.write_text("404: not found"), "no checkpoint"),
-    "photo": (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(range(256))), "no check"),
+    "text": (lambda path: path.write_text("404: not found"), "not a checkpoint"),
+    "photo": (
+        lambda path: path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(range(256))),
+        "not a check",
+    ),
     "cut short": (lambda path: cut_short(path, legacy=False), "cut short"),
     "cut short, legacy": (lambda path: cut_short(path, legacy=True), "cut short"),
     "whole module": (lambda path: tiny.save(path, nn.Linear(2, 2)), "wants to run torch.nn"),

@@ -319,7 +319,7 @@ def test_a_frame_that_is_missing_in_the_result_is_left_out(clips):
 
 
 def test_places_without_material_say_so(tmp_path):
-    with pytest.raises(MediaError, match="no film"):
+    with pytest.raises(MediaError, match="nor a folder of films"):
         films_in(tmp_path)
     with pytest.raises(MediaError, match="neither a folder nor a zip"):
         next(photos_in(tmp_path, None))

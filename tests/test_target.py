@@ -54,7 +54,7 @@ def _enlarged(film):
 @pytest.mark.parametrize(
     ("suffix", "settings", "reason"),
     [
-        (".avi", {}, r'cannot write a ".avi" film; choose one of .mp4'),
+        (".avi", {}, r'cannot write a film as ".avi"; choose one of .mp4'),
         (".mp4", {"codec": "nonsense"}, "cannot encode with nonsense: .*check --codec"),
         (".mp4", {"codec": "aac"}, "cannot encode with aac"),
         (".webm", {"codec": "libx264"}, "webm cannot hold libx264; choose a .mkv target"),
@@ -62,8 +62,12 @@ def _enlarged(film):
         (".mp4", {"preset": "hasty"}, "cannot encode with libx264: .*hasty.*--preset"),
         (".mkv", {"codec": "mpeg2video"}, "cannot encode with mpeg2video: .*does not support"),
         (".mkv", {"codec": "ffv1", "crf": 10}, "ffv1 has no constant quality; leave --crf out"),
-        (".mkv", {"pix_fmt": "rgb24"}, "rgb24 is no YUV pixel format; choose one like yuv420p"),
-        (".mkv", {"pix_fmt": "yuv"}, "yuv is no YUV pixel format"),
+        (
+            ".mkv",
+            {"pix_fmt": "rgb24"},
+            "rgb24 is not a YUV pixel format; choose one such as yuv420p",
+        ),
+        (".mkv", {"pix_fmt": "yuv"}, "yuv is not a YUV pixel format"),
         (".mkv", {"codec": "mpeg4", "pix_fmt": "yuv420p10le"}, "mpeg4 encodes yuv420p, not"),
     ],
 )

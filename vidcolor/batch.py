@@ -81,7 +81,7 @@ def plan(sources: Sequence[Path], output: Path | None, *, recursive: bool) -> li
                 )
             jobs[target] = Job(source, target, kind, folder=root)
     except OSError as error:
-        raise VidcolorError(f"{error.filename}: {error.strerror}; may you read it?") from error
+        raise VidcolorError(f"{error.filename}: {error.strerror}; check its permissions") from error
     if not jobs:
         hint = "" if recursive else "; --recursive looks into their folders too"
         raise VidcolorError(f"no films or stills in {', '.join(map(str, sources))}{hint}")
@@ -116,7 +116,7 @@ def run(
     for job in jobs:
         try:
             if not job.source.exists():
-                raise VidcolorError(f"{job.source}: no such file or folder; is the name right?")
+                raise VidcolorError(f"{job.source}: no such file or folder; check the name")
             made = done_log.has(job.source, job.target)
             if made or (job.target.exists() and job.folder and not overwrite):
                 yield Outcome(job, "skipped")
@@ -189,5 +189,5 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise VidcolorError(
-            f"{folder}: cannot make this folder ({error.strerror}); give another --output"
+            f"cannot make the folder {folder} ({error.strerror}); give another --output"
         ) from error

@@ -166,7 +166,8 @@ def make_places(options: dict) -> None:
             options["plots"].mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise MediaError(
-                f"{options['plots']}: cannot make this folder ({error.strerror}); name another one"
+                f"cannot make the folder {options['plots']} ({error.strerror}); "
+                "give another --plots"
             ) from error
         check_folder(options["plots"])
     if options["json_file"]:

@@ -37,7 +37,8 @@ def together(films: Sequence[Film], lines: int) -> Generator[tuple[RgbFrame, ...
             stream.close()
     if not found:
         raise MediaError(
-            f"{films[-1].path} and {first.path} have no frame in common; the same film?"
+            f"{films[-1].path} and {first.path} have no frame in common; "
+            "check that they are the same film"
         )
 
 
@@ -75,7 +76,7 @@ def films_in(place: Path) -> list[Path]:
         return [place]
     found = sorted(p for p in place.glob("*") if p.suffix.lower() in FILMS and p.is_file())
     if not found:
-        raise MediaError(f"{place}: no film, nor a folder that holds films")
+        raise MediaError(f"{place} is neither a film nor a folder of films")
     return found
 
 
@@ -97,7 +98,7 @@ def photos_in(place: Path, limit: int | None) -> Iterator[tuple[str, NDArray]]:
 def _chosen(place: Path, names: list[str], limit: int | None) -> list[str]:
     stills = sorted(name for name in names if Path(name).suffix.lower() in STILLS)
     if not stills:
-        raise MediaError(f"{place}: neither a folder nor a zip file of jpg, png or webp photos")
+        raise MediaError(f"{place} is neither a folder nor a zip file of jpg, png or webp photos")
     if limit is None or len(stills) <= limit:
         return stills
     return [stills[number] for number in np.linspace(0, len(stills) - 1, limit).astype(int)]

@@ -153,7 +153,8 @@ class Evaluation:
         for name, rgb in pictures.items():
             if rgb.shape != original.shape:
                 raise MediaError(
-                    f"{results[name]} has another size than {reference}; the same still?"
+                    f"{results[name]} differs in size from {reference}; "
+                    "check that it is the same still"
                 )
         self.photo(original, pictures)
 

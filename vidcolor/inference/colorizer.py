@@ -236,7 +236,7 @@ class Colorizer:
                 raise DeviceError(self._too_large())
         if self.dtype != before:
             names = (precision_name(dtype) for dtype in (before, self.dtype))
-            self._on_note("{} gave numbers that are not finite; going on in {}".format(*names))
+            self._on_note("{} gave numbers that are not finite; continuing in {}".format(*names))
         with enough_memory("colors were put together", "use a smaller --batch-size"):
             return torch.cat(results)
 

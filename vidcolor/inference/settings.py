@@ -50,4 +50,4 @@ class RenderSettings:
         if not 0 <= self.saturation < math.inf:
             raise VidcolorError(f"saturation {self.saturation} is out of range; use 0 or more")
         if not math.isfinite(self.hue):
-            raise VidcolorError(f"hue {self.hue} is no angle; use degrees")
+            raise VidcolorError(f"hue {self.hue} is not an angle in degrees")

@@ -96,7 +96,7 @@ def _choose(chosen: str | None, search_path: str | None) -> Choice:
     unfit = tuple(look for look in looks if isinstance(look, str))
     fit = [look for look in looks if isinstance(look, Ffmpeg)]
     if not fit:
-        raise MediaError(f"no ffmpeg that will do: {'; '.join(unfit)}; {REMEDY}")
+        raise MediaError(f"no suitable ffmpeg: {'; '.join(unfit)}; {REMEDY}")
     best, *others = sorted(fit, key=_merit, reverse=True)  # of equals, the first stays first
     return Choice(best, _reason(best, others), tuple(others), unfit)
 
@@ -107,7 +107,7 @@ def _merit(ffmpeg: Ffmpeg) -> tuple[int, tuple[int, int]]:
 
 def _reason(best: Ffmpeg, others: list[Ffmpeg]) -> str:
     if not others:
-        return "the only one that will do"
+        return "the only suitable one"
     (encoders, version), other = _merit(best), _merit(others[0])
     if encoders > other[0]:
         more = [name for name in WANTED_ENCODERS if name in best.encoders - others[0].encoders]
@@ -118,10 +118,10 @@ def _reason(best: Ffmpeg, others: list[Ffmpeg]) -> str:
 def _chosen(name: str) -> Ffmpeg:
     path = shutil.which(name)
     if path is None:
-        raise MediaError(f"VIDCOLOR_FFMPEG is {name}, which is no ffmpeg that runs; {REMEDY}")
+        raise MediaError(f"VIDCOLOR_FFMPEG is {name}, which does not run as ffmpeg; {REMEDY}")
     (look,) = _look({"VIDCOLOR_FFMPEG": path})
     if isinstance(look, str):
-        raise MediaError(f"VIDCOLOR_FFMPEG will not do: {look}; {REMEDY}")
+        raise MediaError(f"VIDCOLOR_FFMPEG is not suitable: {look}; {REMEDY}")
     return look
 
 
@@ -157,7 +157,7 @@ def _judge(path: str, origin: str, filters: str, encoders: str) -> Ffmpeg | str:
     """filters, encoders: what ffmpeg prints when asked for them."""
     version = _version(filters)
     if version is None:
-        return f"{path} is no ffmpeg that runs"
+        return f"{path} does not run as ffmpeg"
     if version < OLDEST:
         return f"{path} is ffmpeg {_dotted(version)}, which is too old"
     if lacking := sorted(set(NEEDED_FILTERS).difference(_FILTER.findall(filters))):

@@ -62,7 +62,7 @@ def muxer(suffix: str) -> str:
         return MUXERS[suffix.lower()]
     except KeyError:
         known = ", ".join(MUXERS)
-        raise MediaError(f'cannot write a "{suffix}" film; choose one of {known}') from None
+        raise MediaError(f'cannot write a film as "{suffix}"; choose one of {known}') from None
 
 
 def complete(film: Film, settings: EncodeSettings, suffix: str = ".mkv") -> EncodeSettings:
@@ -120,7 +120,9 @@ def merged_format(settings: EncodeSettings) -> PixelFormat:
     except ValueError:
         merged = None
     if merged is None or merged.rgb or merged.subsampling is None:
-        raise MediaError(f"{settings.pix_fmt} is no YUV pixel format; choose one like yuv420p")
+        raise MediaError(
+            f"{settings.pix_fmt} is not a YUV pixel format; choose one such as yuv420p"
+        )
     return merged
 
 

@@ -149,7 +149,7 @@ def _write(
     if written != frames:
         raise MediaError(
             f"cannot {doing}: only {written} of {frames} frames can be read from the finished "
-            "pieces; run it again, or add --fresh to color the film anew"
+            "pieces; run it again, or add --fresh to start over"
         )
 
 

@@ -177,7 +177,7 @@ def _frames(
             f"it lasts {film.duration:.1f} s; change --start or --end" if film.duration else _REPAIR
         )
         raise MediaError(
-            f"no frame of {film.path} can be decoded in the stretch that was asked for; {length}"
+            f"no frame of {film.path} can be decoded between --start and --end; {length}"
         )
 
 

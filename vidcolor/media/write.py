@@ -146,5 +146,5 @@ def _check_count(part: Path, written: int, film: Film) -> None:
     if found != written:
         raise EndedEarly(
             f"{written} frames were colored, but {found} were found again in {film.path}; "
-            "is the film still being written, or damaged?"
+            "check that the film is not damaged or still being written"
         )

@@ -177,7 +177,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise TrainingError(
             f"cannot write {error.filename or path} ({error.strerror or error}); what was saved "
-            "before is whole: make room and go on with --resume, or choose another --out"
+            "before is whole: make room and continue with --resume, or choose another --out"
         ) from error
 
 

@@ -38,7 +38,9 @@ def load_generator(path: str | os.PathLike[str]) -> Generator:
     """
     network = _load(Path(path)).network
     if not isinstance(network, Generator):
-        raise WeightsError(f"{path} is a critic, which only judges; give a generator's checkpoint")
+        raise WeightsError(
+            f"{path} is a critic, which makes no colors; give a generator's checkpoint"
+        )
     return network
 
 
@@ -110,7 +112,7 @@ def _check(tensors: dict[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         plain = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_nested)
         if not plain or tensor.is_complex() or tensor.is_meta:
-            raise ValueError(f"{name} is no plain tensor; save the network's state_dict anew")
+            raise ValueError(f"{name} is no plain tensor; save the network's state_dict again")
         if not tensor.numel():
             raise ValueError(f"{name} is empty; fetch it again")
         if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.itemsize:
@@ -175,9 +177,9 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
                 f"{path} wants to run {wanted[1]}, which weights never need; "
                 "fetch it from where the model is published, or save its state_dict alone"
             ) from error
-        raise WeightsError(f"{path} is no checkpoint, or damaged; fetch it again") from error
+        raise WeightsError(f"{path} is not a checkpoint, or damaged; fetch it again") from error
     except Exception as error:  # torch raises whatever the broken bytes lead to
-        raise WeightsError(f"{path} is no checkpoint, or cut short; fetch it again") from error
+        raise WeightsError(f"{path} is not a checkpoint, or cut short; fetch it again") from error
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         content = content["model"]  # saved together with its optimizer
     if not isinstance(content, dict) or not all(

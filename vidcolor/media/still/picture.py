@@ -84,12 +84,12 @@ def read_picture(path: Path) -> Picture:
         ) from error
     except UnidentifiedImageError as error:
         raise MediaError(
-            f"{path} is no jpg, png, tif or webp picture, or its beginning is damaged; "
-            "open it elsewhere and save it anew"
+            f"{path} is not a jpg, png, tif or webp image, or its beginning is damaged; "
+            "open it in another program and save it again"
         ) from error
     except Exception as error:  # Pillow raises whatever the broken bytes lead to
         raise MediaError(
-            f"cannot read {path} as a still ({error}); save it anew as png, tif, jpg or webp"
+            f"cannot read {path} as a still ({error}); save it again as png, tif, jpg or webp"
         ) from error
 
 
