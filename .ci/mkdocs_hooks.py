@@ -17,12 +17,6 @@ ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 
 
-def on_config(config: MkDocsConfig) -> None:
-    """Leave the generated page of the API out of the navigation where it is not there."""
-    if config.nav and not (Path(config.docs_dir) / "api.md").exists():
-        config.nav = [entry for entry in config.nav if entry != {"Python API": "api.md"}]
-
-
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "index.md", content=readme))
