@@ -1,5 +1,7 @@
 """Hints that `lite` learns from, and a training that sees them."""
 
+import copy
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +11,16 @@ from click.testing import CliRunner
 from PIL import Image
 
 from vidcolor.cli import vidcolor as command
-from vidcolor.nogan import hints
+from vidcolor.nogan import hints, recipe
+from vidcolor.nogan.distributed import DistributedContext
+from vidcolor.nogan.generator_trainer import LiteTrainer
+from vidcolor.nogan.palette import Palette
 from vidcolor.nogan.recipe import read_recipe
 from vidcolor.weights.checkpoint import load_generator
 
 RECIPE = """
 cycles = 0
-scored = 3
+score_photos = 3
 checkpoint_every = 2
 
 [generator]
@@ -128,3 +133,33 @@ def test_an_encoder_that_is_not_there_is_named(photos, tmp_path):
     result = train(tmp_path, photos, encoder="/nowhere/encoder.safetensors")
     assert result.exit_code == 1
     assert "cannot read the encoder /nowhere/encoder.safetensors" in result.stderr
+
+
+def test_colors_stay_when_the_class_weights_change():
+    settings = recipe.Generator(
+        architecture="lite",
+        widths=(8,) * 4,
+        decoder=(8,) * 3,
+        bins=4,
+        prior_correction=1.0,
+        ema=0.5,
+    )
+    centers = torch.tensor([[0, 0], [0.035, 0], [0, 0.035], [0.035, 0.035]])
+    palette = Palette(centers, torch.tensor([0.7, 0.2, 0.06, 0.04]))
+    cpu = DistributedContext(device=torch.device("cpu"), dtype=torch.float32)
+    trainer = LiteTrainer(settings, recipe.Content(pixels=0.0), cpu, palette)
+    stage = recipe.Stage(steps=1, size=64, batch=1, rates=(0.0,), rebalance=0.1)
+    trainer.begin_stage(stage)
+    luma = torch.rand(1, 1, 64, 64)
+    trainer.network.eval()
+
+    def colors() -> torch.Tensor:
+        return trainer.chroma(trainer.generate(luma))
+
+    before = colors()
+    saved = copy.deepcopy(trainer.state_dict())
+    trainer.begin_stage(dataclasses.replace(stage, rebalance=0.9))
+    torch.testing.assert_close(colors(), before)
+    trainer.load_state_dict(saved)
+    trainer.begin_stage(stage)  # as a resumed phase does: nothing changes
+    torch.testing.assert_close(colors(), before)

@@ -166,6 +166,8 @@ class LiteTrainer(GeneratorTrainer):
         self.set_network(network)
         self.class_weights = torch.ones(0)
         self.smoothing = self.hinted = 0.0
+        self.rebalance: float | None = None
+        """What the network has learned under; None before the first stage, or unknown."""
         self.classify: Callable[..., Tensor] = classification_loss
         self.logits: Callable[..., Tensor] = network.logits
         if context.compiled:
@@ -176,8 +178,33 @@ class LiteTrainer(GeneratorTrainer):
 
     def begin_stage(self, stage: recipe.Stage) -> None:
         self.class_weights = self.palette.class_weights(stage.rebalance).to(self.context.device)
+        self._correct_head(stage.rebalance)
         self.smoothing = stage.label_smoothing
         self.hinted = stage.hints
+
+    @torch.no_grad()
+    def _correct_head(self, rebalance: float) -> None:
+        """Make the networks answer as if they had learned under the class weights of `rebalance`.
+
+        A network learns probabilities times class weights, so the logarithm of the weights' ratio
+        is the whole difference. Left to training, the bias would take thousands of steps.
+        """
+        if self.rebalance is not None and self.rebalance != rebalance:
+            change = (
+                self.palette.class_weights(rebalance) / self.palette.class_weights(self.rebalance)
+            ).log()
+            for network in {id(n): n for n in (self.network, self.ema)}.values():
+                assert isinstance(network, MobileLite | ResidualLite)
+                assert network.head.bias is not None
+                network.head.bias.add_(change.to(network.head.bias))
+        self.rebalance = rebalance
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"rebalance": self.rebalance}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.rebalance = state.get("rebalance")
 
     def hints(self, sample: Sample, random: torch.Generator) -> Tensor | None:
         if not self.hinted:

@@ -111,7 +111,8 @@ class Stage:
     freeze_encoder: bool = False
     """Of deep and wide: the encoder's convolutions stay as they are."""
     rebalance: Share = 0.5
-    """Lite: 0 weighs every pixel alike, 1 every bin alike (Zhang et al. 2016, lambda)."""
+    """Lite: 1 weights all pixels equally, 0 all bins (Zhang et al. 2016, lambda): the smaller, the
+    more rare colors count. Where it changes between phases, the head is corrected for it."""
     label_smoothing: Annotated[float, Between(0, 0.5)] = 0.02
     hints: Share = 0.0
     """Lite with a MobileNet: share of the crops that come with hints of the right colors."""
