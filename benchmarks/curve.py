@@ -31,6 +31,7 @@ from vidcolor.evaluate.pairs import photos_in
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.settings import RenderSettings
 from vidcolor.metrics.colorfulness import colorfulness
+from vidcolor.metrics.lab import ab
 from vidcolor.weights.checkpoint import load_generator
 
 FACTORS = (0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25)
@@ -63,10 +64,6 @@ def gain_of(path: Path) -> float:
     return 1.0
 
 
-def lab(rgb: NDArray) -> NDArray:
-    return cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab)[..., 1:]
-
-
 def colored(luma: torch.Tensor, chroma: torch.Tensor) -> NDArray:
     return matrices.merge(luma, chroma)[0].movedim(0, 2).contiguous().numpy()
 
@@ -75,7 +72,7 @@ def measure(photos: Path, colorizer: Colorizer, gain: float) -> Sums:
     sums = Sums()
     for name, rgb in photos_in(photos, None):
         real = rgb.astype(np.float32) / 255
-        wanted = lab(real)
+        wanted = ab(real)
         gray = Image.fromarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
         size = colorizer.luma_size(*gray.size)
         small = np.array(gray.resize(size, Image.Resampling.BILINEAR))
@@ -86,10 +83,10 @@ def measure(photos: Path, colorizer: Colorizer, gain: float) -> Sums:
         sums.original += colorfulness(rgb)
         for number, factor in enumerate(FACTORS):
             ours = colored(luma, chroma * (factor / gain))
-            sums.error[number] += ((lab(ours) - wanted) ** 2).mean()
+            sums.error[number] += ((ab(ours) - wanted) ** 2).mean()
             sums.vivid[number] += colorfulness(255 * ours)
         if str(name).split("/")[0] in SKIN_SOURCES and (mask := skin(real)).any():
-            error = (lab(colored(luma, chroma)) - wanted)[mask]
+            error = (ab(colored(luma, chroma)) - wanted)[mask]
             sums.skin.append((float((error**2).sum(1).sum()), int(mask.sum())))
     return sums
 

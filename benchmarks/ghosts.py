@@ -36,7 +36,7 @@ GRAIN = 20.0
 def steadied(lumas: Sequence[NDArray], chroma: Tensor, strength: str, backend: Backend) -> Tensor:
     """(t, 2, h, w)"""
     pairs = zip(lumas, chroma.unbind(), strict=True)
-    frames = [SmallFrame(pts, *pair, cut_score=0.0) for pts, pair in enumerate(pairs)]
+    frames = [SmallFrame(pts, *pair, cut=False) for pts, pair in enumerate(pairs)]
     results = TemporalFilter(SmoothSettings(strength=strength), backend=backend).run(frames)
     return torch.stack([frame.chroma.cpu() for frame in results])
 

@@ -22,6 +22,7 @@ from vidcolor.chroma.upsample import upsample
 from vidcolor.evaluate.pairs import photos_in
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.settings import RenderSettings
+from vidcolor.metrics.lab import ab
 from vidcolor.weights.catalog import LITE
 from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder
@@ -42,10 +43,6 @@ def points(chroma: Tensor, count: int, random: np.random.Generator) -> Tensor:
         hints[0, :2, *place] = chroma[:, *place].mean((1, 2), keepdim=True)
         hints[0, 2, *place] = 1
     return hints
-
-
-def ab(rgb: NDArray) -> NDArray:
-    return cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab)[..., 1:]
 
 
 class Photo:

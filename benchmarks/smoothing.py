@@ -39,7 +39,7 @@ def flicker(lumas: Iterable[NDArray], size: tuple[int, int], device: str) -> lis
     width, height = size
     return [
         SmallFrame(
-            number, luma, torch.randn(2, height, width, generator=random, device=device) / 10, 0
+            number, luma, torch.randn(2, height, width, generator=random, device=device) / 10, False
         )
         for number, luma in enumerate(lumas)
     ]

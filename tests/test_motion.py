@@ -83,7 +83,7 @@ def test_small_and_narrow_pictures(backend: Backend, height: int, width: int):
 
 def test_a_gpu_steadies_as_a_cpu_does():
     frames = flickering(moving_square(16))
-    small = [SmallFrame(f.pts, f.luma, torch.from_numpy(f.chroma), f.cut_score) for f in frames]
+    small = [SmallFrame(f.pts, f.luma, torch.from_numpy(f.chroma), f.cut) for f in frames]
     results = [
         torch.stack([f.chroma for f in TemporalFilter(SmoothSettings(), None, some).run(small)])
         for some in (OpenCV(), Gpu(torch.device("cpu")))
@@ -103,7 +103,7 @@ def test_a_gpu_does_all_of_it_itself(monkeypatch):
     black = np.zeros((96, 128), np.uint8)
     with FakeTensorMode(allow_non_fake_inputs=True):
         frames = [
-            SmallFrame(number, black, torch.zeros(2, 48, 64, device="cuda"), 0.0)
+            SmallFrame(number, black, torch.zeros(2, 48, 64, device="cuda"), False)
             for number in range(12)
         ]
         temporal_filter = TemporalFilter(SmoothSettings(), None, backend_for(torch.device("cuda")))

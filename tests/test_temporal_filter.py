@@ -30,7 +30,7 @@ class Frame(NamedTuple):
     pts: int
     luma: np.ndarray
     chroma: np.ndarray
-    cut_score: float
+    cut: bool
 
 
 class Result(NamedTuple):
@@ -66,7 +66,7 @@ def moving_square(count: int, speed: int = 3, small: int = 2) -> list[Frame]:
         planes = cv2.resize(
             chroma.transpose(1, 2, 0), (WIDTH // small, HEIGHT // small), interpolation=3
         )
-        frames.append(Frame(number, luma, planes.transpose(2, 0, 1).copy(), 0.5))
+        frames.append(Frame(number, luma, planes.transpose(2, 0, 1).copy(), False))
     return frames
 
 
@@ -74,7 +74,7 @@ def still(count: int, seed: int = 1, color: tuple[float, float] = BLUE) -> list[
     """One picture in one color, again and again."""
     luma, chroma = texture(seed), np.empty((2, HEIGHT // 2, WIDTH // 2), np.float32)
     chroma[:] = np.reshape(color, (2, 1, 1))
-    return [Frame(number, luma, chroma, 0.0) for number in range(count)]
+    return [Frame(number, luma, chroma, False) for number in range(count)]
 
 
 def with_chroma(frame: Frame, chroma: np.ndarray) -> Frame:
@@ -183,9 +183,9 @@ def test_what_moves_leaves_no_trail(steadied: Steadied):
 
 def test_no_color_crosses_a_cut(steadied: Steadied):
     reds, blues = still(8, 1, RED), still(8, 2, BLUE)
-    blues[0] = blues[0]._replace(cut_score=30.0)
-    for score in (30.0, 0.0):  # one that ffmpeg has seen, and one that only luma tells
-        blues[0] = blues[0]._replace(cut_score=score)
+    blues[0] = blues[0]._replace(cut=True)
+    for cut in (True, False):  # one that ffmpeg has seen, and one that only luma tells
+        blues[0] = blues[0]._replace(cut=cut)
         result = planes(steadied(flickering(reds + blues, 0.01)))
         for number, frame in enumerate(result):
             color = RED if number < 8 else BLUE
@@ -194,7 +194,7 @@ def test_no_color_crosses_a_cut(steadied: Steadied):
 
 def test_fast_motion_is_no_cut(steadied: Steadied):
     frames = moving_square(12)
-    frames[6] = frames[6]._replace(cut_score=12.0)
+    frames[6] = frames[6]._replace(cut=True)
     wild = flickering(frames)
     jump = np.abs(np.diff(planes(steadied(wild)), axis=0)[..., :12, :]).mean((1, 2, 3))
     assert jump[5] < 2 * np.median(jump)

@@ -22,7 +22,7 @@ from vidcolor.inference.device import enough_memory
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.merge import chroma_size
 from vidcolor.media.probe import Film
-from vidcolor.media.read import LumaFrame
+from vidcolor.media.read import CUT_SCORE, LumaFrame
 from vidcolor.prefetch import prefetch
 
 
@@ -161,7 +161,8 @@ def filtered(
     def small(frame: ColoredFrame) -> SmallFrame:
         waiting.append(frame)
         luma = frame.luma
-        return SmallFrame(luma.pts, luma.pixels, frame.chroma, luma.cut_score)
+        cut = luma.cut_score >= CUT_SCORE
+        return SmallFrame(luma.pts, luma.pixels, frame.chroma, cut)
 
     with closing(batches):
         frames = map(small, chain.from_iterable(batches))

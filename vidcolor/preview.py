@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from vidcolor.arrays import colorize_array
 from vidcolor.errors import MediaError
 from vidcolor.inference.colorizer import Colorizer
+from vidcolor.media.clock import clock
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.publish import published, refuse_source
 from vidcolor.media.read import read_luma
@@ -105,9 +106,3 @@ def cell(picture: np.ndarray, label: str) -> np.ndarray:
     framed.paste(image, (0, LABEL_HEIGHT))
     ImageDraw.Draw(framed).text((6, 3), label, "white", ImageFont.load_default(14))
     return np.asarray(framed)
-
-
-def clock(seconds: float) -> str:
-    """Such as 00:01:30.50."""
-    minutes, rest = divmod(seconds, 60)
-    return f"{int(minutes) // 60:02d}:{int(minutes) % 60:02d}:{rest:05.2f}"

@@ -1,11 +1,9 @@
 """Small chroma to full size, along the edges of full-size luma: tensors in, tensors out."""
 
-from collections.abc import Sequence
-
-import cv2
-import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from vidcolor.chroma.resize import resize_planes
 
 FLAT = 0.003
 """Variance of luma in [0, 1] at which chroma follows luma half as much as it could.
@@ -13,9 +11,6 @@ FLAT = 0.003
 Chosen on color clips (benchmarks/edges.py): less lets grain and texture into the colors, more
 lets the colors bleed.
 """
-
-
-_OPENCV = {"area": cv2.INTER_AREA, "bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC}
 
 
 def upsample(chroma: Tensor, guide: Tensor) -> Tensor:
@@ -35,14 +30,20 @@ def upsample(chroma: Tensor, guide: Tensor) -> Tensor:
     """
     size = guide.shape[-2:]
     small = min(size[0], chroma.shape[-2]), min(size[1], chroma.shape[-1])
-    chroma = _resized(chroma, small, "area")
+    chroma = resize_planes(chroma, small, "area")
     luma = guide.float() / 255
-    coarse = _resized(luma, small, "area")
+    coarse = resize_planes(luma, small, "area")
     slope = _slope(coarse, chroma)
     offset = chroma - slope * coarse
-    enlarged = _resized(slope, size, "bicubic").mul_(luma).add_(_resized(offset, size, "bicubic"))
+    enlarged = (
+        resize_planes(slope, size, "bicubic")
+        .mul_(luma)
+        .add_(resize_planes(offset, size, "bicubic"))
+    )
     least, greatest = -_greatest(-chroma), _greatest(chroma)
-    return enlarged.clamp_(_resized(least, size, "bilinear"), _resized(greatest, size, "bilinear"))
+    return enlarged.clamp_(
+        resize_planes(least, size, "bilinear"), resize_planes(greatest, size, "bilinear")
+    )
 
 
 def _slope(luma: Tensor, chroma: Tensor) -> Tensor:
@@ -68,18 +69,3 @@ def _greatest(planes: Tensor) -> Tensor:
     x = F.pad(planes, (1, 1, 1, 1), mode="replicate")
     x = x[..., :-2].maximum(x[..., 1:-1]).maximum(x[..., 2:])
     return x[..., :-2, :].maximum(x[..., 1:-1, :]).maximum(x[..., 2:, :])
-
-
-def _resized(planes: Tensor, size: Sequence[int], how: str) -> Tensor:
-    """(B, C, H, W) -> (B, C, *size), one of _OPENCV's ways."""
-    height, width = size
-    if planes.shape[-2:] == (height, width):
-        return planes
-    if planes.is_cuda:
-        return F.interpolate(planes, (height, width), mode=how)
-    # On a CPU OpenCV is ten times as fast as torch, and MPS knows no area of a broken ratio.
-    resized = torch.empty(*planes.shape[:2], height, width)
-    sources = planes.cpu().contiguous().flatten(0, 1).numpy()
-    for source, target in zip(sources, resized.flatten(0, 1).numpy(), strict=True):
-        cv2.resize(source, (width, height), target, interpolation=_OPENCV[how])
-    return resized.to(planes.device)

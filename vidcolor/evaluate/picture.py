@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcolor.metrics.lab import lab
+
 
 class Picture:
     """(h, w, 3) uint8 RGB, and what several metrics want of it, made once."""
@@ -16,7 +18,7 @@ class Picture:
     @cached_property
     def lab(self) -> NDArray:
         """(h, w, 3) float32 CIE Lab: L in 0 to 100, a and b about -127 to 127."""
-        return cv2.cvtColor(self.rgb.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
+        return lab(self.rgb.astype(np.float32) / 255)
 
     @cached_property
     def luma(self) -> NDArray:

@@ -7,6 +7,7 @@ and the frames around it keep their timestamps.
 import re
 from dataclasses import dataclass
 
+from vidcolor.media.clock import clock
 from vidcolor.media.probe import Film
 from vidcolor.media.process import Line
 
@@ -137,10 +138,3 @@ class Damage:
 
 def _span(first: str, last: str) -> str:
     return first if first == last else f"{first} to {last}"
-
-
-def clock(seconds: float) -> str:
-    """Such as 0:01:30.5, as --start takes it."""
-    tenths = round(max(0.0, seconds) * 10)
-    minutes, tenths = divmod(tenths, 600)
-    return f"{minutes // 60}:{minutes % 60:02d}:{tenths // 10:02d}.{tenths % 10}"

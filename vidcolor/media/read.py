@@ -28,6 +28,10 @@ _FRAME = re.compile(rb"frame:\d+ +pts:(-?\d+|NOPTS)\s")
 _SCORE = re.compile(rb"lavfi\.scd\.score=([\d.]+)\n")
 
 
+CUT_SCORE = 10.0
+"""ffmpeg's own threshold for a scene cut."""
+
+
 class LumaFrame(NamedTuple):
     """One frame as the generator sees it."""
 
@@ -36,7 +40,8 @@ class LumaFrame(NamedTuple):
     pixels: np.ndarray
     """(h, w) uint8; 0 is black and 255 white, whatever the film's own range."""
     cut_score: float
-    """How much the picture changed against the frame before, 0 to 100; a cut is 10 or more."""
+    """How much the picture changed against the frame before, 0 to 100; CUT_SCORE or more is a
+    scene cut."""
     guide: np.ndarray | None = None
     """The same luma at the guide's size, if one was asked for."""
 

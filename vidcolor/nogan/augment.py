@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,6 +21,15 @@ class Sample(NamedTuple):
     """(B, 1, n, n) in [0, 1]."""
     chroma: Tensor
     """(B, 2, n, n) in [-0.5, 0.5]."""
+
+    def rgb(self) -> Tensor:
+        """The target: (B, 3, n, n) in [0, 1]."""
+        return matrices.merge(self.luma, self.chroma)
+
+
+def to_arrays(rgb: Tensor) -> NDArray:
+    """(B, 3, H, W) on any device -> (B, H, W, 3) float32."""
+    return rgb.permute(0, 2, 3, 1).contiguous().float().cpu().numpy()
 
 
 def plain(crops: Tensor) -> Sample:

@@ -303,6 +303,13 @@ class Batches:
         self.workers.shutdown(cancel_futures=True)
 
 
+def middles(photos: PhotoSet, count: int, size: int) -> Tensor:
+    """The middles of evenly chosen photos: (N, 3, size, size) uint8 luma, Cb, Cr, N <= count."""
+    chosen = np.linspace(0, len(photos) - 1, min(count, len(photos))).astype(int)
+    crops = np.stack([center(photos[int(number)], size) for number in chosen])
+    return torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()
+
+
 def center(picture: NDArray, size: int) -> NDArray:
     """The largest square in the middle, (size, size, 3)."""
     height, width = picture.shape[:2]

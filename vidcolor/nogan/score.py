@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcolor.chroma import matrices
 from vidcolor.metrics.colorfulness import colorfulness
 from vidcolor.metrics.frechet import frechet_distance
+from vidcolor.metrics.lab import ab
 from vidcolor.models.critic import Critic
 from vidcolor.models.imagenet import normalize
-from vidcolor.nogan.augment import Sample, plain
+from vidcolor.nogan.augment import Sample, plain, to_arrays
 from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import critic_logits
 from vidcolor.nogan.distributed import DistributedContext
@@ -24,7 +23,7 @@ from vidcolor.nogan.draw import draw_curves, draw_grid
 from vidcolor.nogan.generator_trainer import GeneratorTrainer
 from vidcolor.nogan.inflection import Score, best_of, cost
 from vidcolor.nogan.norms import fold
-from vidcolor.nogan.photos import PhotoSet, center
+from vidcolor.nogan.photos import PhotoSet, middles
 
 CHUNK = 16
 SHOWN = 8
@@ -46,16 +45,14 @@ class Scorer:
         context: DistributedContext,
         clips: Clips | None = None,
     ) -> None:
-        chosen = np.linspace(0, len(photos) - 1, min(count, len(photos))).astype(int)
         self.context = context
-        crops = np.stack([center(photos[int(n)], size) for n in chosen])
-        self.crops = torch.from_numpy(crops).permute(0, 3, 1, 2).contiguous()
-        self.originals = _pixels([_rgb(sample) for sample in self._samples()])
+        self.crops = middles(photos, count, size)
+        self.originals = to_arrays(torch.cat([sample.rgb() for sample in self._samples()]))
         self.critic: Critic | None = None
         self.features = np.empty(0)
         self.clips = clips
         if clips is not None:
-            self.change = clips.mean(lambda clip: _rgb(self._sample(clip)))
+            self.change = clips.mean(lambda clip: self._sample(clip).rgb())
 
     def begin(self, critic: Critic, trainer: GeneratorTrainer) -> None:
         """Take a copy of the critic, whose features are used for the phase's Frechet distance."""
@@ -65,11 +62,9 @@ class Scorer:
     def score(self, trainer: GeneratorTrainer) -> Score:
         """The figures that `inflection.cost` is made of."""
         colored = [trainer.show(sample) for sample in self._samples()]
-        ours, photos = _pixels(colored), self.originals
+        ours, photos = to_arrays(torch.cat(colored)), self.originals
         vivid, wanted = (np.mean([colorfulness(255 * p) for p in side]) for side in (ours, photos))
-        error = np.mean(
-            [((_ab(a) - _ab(b)) ** 2).mean() for a, b in zip(ours, photos, strict=True)]
-        )
+        error = np.mean([((ab(a) - ab(b)) ** 2).mean() for a, b in zip(ours, photos, strict=True)])
         (skin, hue), (real_skin, real_hue) = _skin(ours), _skin(photos)
         saturated, real_saturated = _saturated(ours), _saturated(photos)
         result = {
@@ -113,8 +108,8 @@ class Scorer:
         if self.context.rank:
             return
         sample = plain(self.crops[:SHOWN].to(self.context.device))
-        columns = [sample.luma.expand(-1, 3, -1, -1), trainer.show(sample), _rgb(sample)]
-        draw_grid(path, [_pixels([column]) for column in columns])
+        columns = [sample.luma.expand(-1, 3, -1, -1), trainer.show(sample), sample.rgb()]
+        draw_grid(path, [to_arrays(column) for column in columns])
 
     def _samples(self) -> Iterator[Sample]:
         for crops in self.crops.split(CHUNK):
@@ -169,16 +164,3 @@ def _chroma(pictures: NDArray) -> tuple[NDArray, NDArray]:
     red, green, blue = np.moveaxis(pictures, -1, 0)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     return 128 + 255 * (blue - luma) / 1.772, 128 + 255 * (red - luma) / 1.402
-
-
-def _ab(rgb: NDArray) -> NDArray:
-    return cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab)[..., 1:]
-
-
-def _rgb(sample: Sample) -> Tensor:
-    return matrices.merge(sample.luma, sample.chroma)
-
-
-def _pixels(pictures: list[Tensor]) -> NDArray:
-    """RGB tensors (B, 3, H, W) -> (N, H, W, 3) float32 in [0, 1]."""
-    return torch.cat(pictures).permute(0, 2, 3, 1).contiguous().cpu().float().numpy()

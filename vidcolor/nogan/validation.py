@@ -6,16 +6,14 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from vidcolor.chroma import matrices
 from vidcolor.metrics.colorfulness import colorfulness
-from vidcolor.nogan.augment import Sample, plain
-from vidcolor.nogan.photos import PhotoSet, center
+from vidcolor.metrics.lab import ab
+from vidcolor.nogan.augment import Sample, plain, to_arrays
+from vidcolor.nogan.photos import PhotoSet, middles
 
 if TYPE_CHECKING:
     from vidcolor.nogan.generator_trainer import GeneratorTrainer
@@ -41,11 +39,12 @@ class Validation:
         for sample in self._samples():
             answer = trainer.generate(sample.input, network=trainer.ema)
             losses.append(trainer.loss(answer, sample).item())
-            for ours, photo in zip(_rgb(trainer.show(sample)), _original(sample), strict=True):
+            pictures = (to_arrays(rgb) for rgb in (trainer.show(sample), sample.rgb()))
+            for ours, photo in zip(*pictures, strict=True):
                 vivid.append(colorfulness(255 * ours))
                 wanted.append(colorfulness(255 * photo))
-                error.append(((_ab(ours) - _ab(photo)) ** 2).mean())
-                gray.append((_ab(photo) ** 2).mean())
+                error.append(((ab(ours) - ab(photo)) ** 2).mean())
+                gray.append((ab(photo) ** 2).mean())
         found = {
             "validation_loss": float(np.mean(losses)),
             "ab_gain": 10 * math.log10(np.mean(gray) / max(1e-9, np.mean(error))),
@@ -56,21 +55,6 @@ class Validation:
 
     def _samples(self) -> Iterator[Sample]:
         if self.crops is None:
-            chosen = np.linspace(0, len(self.photos) - 1, min(self.count, len(self.photos)))
-            crops = [center(self.photos[int(number)], self.size) for number in chosen]
-            self.crops = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous()
+            self.crops = middles(self.photos, self.count, self.size)
         for crops in self.crops.split(CHUNK):
             yield plain(crops.to(self.device))
-
-
-def _original(sample: Sample) -> NDArray:
-    return _rgb(matrices.merge(sample.luma, sample.chroma))
-
-
-def _rgb(pictures: Tensor) -> NDArray:
-    """(B, 3, H, W) -> (B, H, W, 3) float32."""
-    return pictures.permute(0, 2, 3, 1).contiguous().float().cpu().numpy()
-
-
-def _ab(rgb: NDArray) -> NDArray:
-    return cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab)[..., 1:]

@@ -15,7 +15,7 @@ from zlib import crc32
 import numpy as np
 
 from vidcolor.errors import MediaError, VidcolorError
-from vidcolor.media.read import LumaFrame
+from vidcolor.media.read import CUT_SCORE, LumaFrame
 from vidcolor.media.write import Piece, frames_in
 from vidcolor.resume.checkpoint import ColorRecorder, FrameColors, saved_colors, saved_state
 from vidcolor.resume.difference import refusal
@@ -56,7 +56,7 @@ class PieceSettings:
     """Longest piece, in seconds of film."""
     cut_from: float = 0.8
     """Share of that length from which on a scene cut ends the piece."""
-    cut_score: float = 10.0
+    cut_score: float = CUT_SCORE
     """How much a frame that begins a scene differs from the one before."""
     save_every: float = 120.0
     """Wall time in seconds after which the colors of an unfinished piece are saved, so that this is

@@ -23,12 +23,10 @@ than chroma lets flicker of fine detail pass."""
 BATCH = 8
 """Frames per optical flow call: enough to keep a GPU busy, few enough for its memory."""
 
-CUT_SCORE = 10.0
-"""ffmpeg's own threshold for a scene cut."""
-EXPLAINED_DESPITE_SCORE = 0.6
-"""Mean confidence from which the motion overrules a cut that the score reports."""
+EXPLAINED_DESPITE_CUT = 0.6
+"""Mean confidence from which the motion overrules a scene cut that is reported with a frame."""
 MIN_EXPLAINED = 0.25
-"""Mean confidence below which a new shot begins, whatever the score."""
+"""Mean confidence below which a new shot begins where no cut is reported."""
 
 OUTLIER_DISTANCE = 0.08
 """Distance in chroma to both neighbors at which a frame's weight is halved."""
@@ -50,8 +48,8 @@ class SmallFrame(NamedTuple):
     """(h, w) uint8, full range."""
     chroma: Tensor
     """(2, h', w') float32 in [-0.5, 0.5], on any device."""
-    cut_score: float
-    """As of LumaFrame: how much luma changed against the frame before, 0 to 100."""
+    cut: bool
+    """Whether a scene cut was found between this frame and the one before."""
 
 
 class FilterState(NamedTuple):
@@ -167,7 +165,7 @@ class TemporalFilter:
                 own=own[one],
                 luma=luma[one],
                 chroma=chroma[one],
-                link=None if link and _is_cut(link, frame.cut_score) else link,
+                link=None if link and _is_cut(link, frame.cut) else link,
                 weight=weight[one],
                 sums=sums[one],
             )
@@ -244,8 +242,8 @@ class TemporalFilter:
         return limited / (1 + sure * (apart / CONTRADICTION_DISTANCE**2) ** 2)
 
 
-def _is_cut(link: Link, score: float) -> bool:
-    return link.explained < (EXPLAINED_DESPITE_SCORE if score >= CUT_SCORE else MIN_EXPLAINED)
+def _is_cut(link: Link, reported: bool) -> bool:
+    return link.explained < (EXPLAINED_DESPITE_CUT if reported else MIN_EXPLAINED)
 
 
 def _mean(sums: Planes) -> Planes:

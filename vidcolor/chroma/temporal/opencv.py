@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidcolor.chroma.resize import resize_arrays
+
 FINEST_SCALE = 1
 """DIS stops at half the size: a quarter of the time, and chroma is never sharper than that."""
 
@@ -46,14 +48,8 @@ class OpenCV:
         return sampled
 
     def resize(self, planes: NDArray, size: tuple[int, int]) -> NDArray:
-        if planes.shape[:1:-1] == size:
-            return planes
-        mode = cv2.INTER_AREA if size[0] < planes.shape[3] else cv2.INTER_LINEAR
-        resized = np.empty((*planes.shape[:2], *size[::-1]), np.float32)
-        for picture, target in zip(planes, resized, strict=True):
-            for plane, into in zip(picture, target, strict=True):
-                cv2.resize(plane, size, into, interpolation=mode)
-        return resized
+        method = "area" if size[0] < planes.shape[3] else "bilinear"
+        return resize_arrays(planes, size[::-1], method)
 
     def blur(self, planes: NDArray, side: int) -> NDArray:
         return np.stack([[cv2.blur(plane, (side, side)) for plane in some] for some in planes])
