@@ -109,6 +109,7 @@ def odd_names(clip, tmp_path):
     return archive
 
 
+@pytest.mark.slow
 def test_odd_names_are_escaped_in_every_table(odd_names):
     for words in (["-q"], [], ["--json"]):
         result = shell('"$@"', odd_names, "--overwrite", *words, *QUICK)

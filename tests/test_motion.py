@@ -97,6 +97,7 @@ def test_each_kind_of_device_has_its_backend():
     assert isinstance(backend_for(torch.device("mps")), OpenCV)
 
 
+@pytest.mark.slow
 def test_a_gpu_does_all_of_it_itself(monkeypatch):
     """torch's make-believe CUDA computes nothing, but refuses tensors of different devices."""
     monkeypatch.setattr(FakeTensor, "tolist", lambda shares: [1.0] * len(shares))

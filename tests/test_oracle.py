@@ -90,6 +90,7 @@ def test_still(case, generator, oracle):
     close(f"{name} final", final, oracle[f"{case}_final"], 3, 1e-3)
 
 
+@pytest.mark.slow
 def test_critic(tmp_path):
     write_checkpoint("critic", tmp_path / "critic.pth", legacy=True, wrapped=True)
     critic = load_critic(tmp_path / "critic.pth")

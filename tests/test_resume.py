@@ -466,6 +466,7 @@ def test_a_trial_leaves_the_pieces_of_the_film_alone_and_none_of_its_own(film, c
     assert colorize_film(film, target, colorizer, QUICKLY).kept == frames
 
 
+@pytest.mark.slow
 def test_a_trial_under_the_name_of_a_film_that_was_killed_at_its_end(film, colorizer, tmp_path):
     """The trial is younger than the frames, but is not the film that they were joined to."""
     target = tmp_path / "film.color.mp4"

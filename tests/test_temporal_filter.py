@@ -208,6 +208,7 @@ def test_a_single_bad_frame_is_mended(steadied: Steadied, bad: int):
     assert np.abs(result - np.reshape(BLUE, (2, 1, 1))).max() < 0.05
 
 
+@pytest.mark.slow
 def test_a_slow_wobble_of_color_is_calmed(steadied: Steadied):
     frames = [
         with_chroma(frame, frame.chroma + 0.03 * np.sin(2 * np.pi * number / 40))
@@ -234,6 +235,7 @@ def test_colors_stay_as_strong_as_they_were(steadied: Steadied):
 
 
 @pytest.mark.parametrize("strength", ["normal", "strong"])
+@pytest.mark.slow
 def test_a_run_goes_on_as_if_it_had_not_stopped(steadied: Steadied, strength: str, tmp_path: Path):
     settings = SmoothSettings(strength=strength)
     frames = flickering(moving_square(16))
@@ -277,6 +279,7 @@ def test_settings_cannot_be_changed():
         NORMAL.strength = "off"  # type: ignore[misc]
 
 
+@pytest.mark.slow
 def test_a_static_shot_does_not_pulse(steadied: Steadied):
     """A lawn whose color wanders by 12 code values within four seconds while its luma is still."""
     wander = 0.027 * np.sin(np.arange(100) * 2 * np.pi / 100)
