@@ -232,7 +232,7 @@ class TestProcesses:
         def fail(self: Damage, pts: int | None) -> None:
             raise LookupError("in the thread")
 
-        monkeypatch.setattr(Damage, "passed", fail)
+        monkeypatch.setattr(Damage, "on_frame", fail)
         alarm(60)
         with pytest.raises(LookupError, match="in the thread"), read_luma(probe(clip), SMALL) as f:
             next(f)

@@ -22,7 +22,7 @@ TOLERANCE = 1.0
 
 _UNDECODABLE = re.compile(r"Decoding error|Error while decoding stream|Error submitting .*decoder")
 _NO_FAULT = re.compile("non[- ]monotonically increasing dts to muxer|non-monotonous DTS")
-"""Frames that share a timestamp: kept as they are, whatever the raw muxer says of them."""
+"""Frames that share a timestamp: kept as they are, whatever the raw muxer reports."""
 
 _ASPECT = re.compile(r"ignoring invalid SAR: (\d+)/(\d+)")
 _INCOMPLETE = re.compile(r"corrupt input packet in stream (\d+)")
@@ -35,7 +35,7 @@ class _Place:
     frames: tuple[int, int]
     seconds: tuple[float, float]
 
-    def tell(self, *, numbered: bool) -> str:
+    def describe(self, *, numbered: bool) -> str:
         times = _span(*map(clock, self.seconds))
         return f"frame {_span(*map(str, self.frames))} ({times})" if numbered else times
 
@@ -59,7 +59,7 @@ class Damage:
         self._other: str | None = None
         self._places: list[_Place] = []
 
-    def passed(self, pts: int | None) -> None:
+    def on_frame(self, pts: int | None) -> None:
         """One more frame was decoded."""
         self._frame += 1
         if pts is not None:
@@ -68,8 +68,8 @@ class Damage:
                 self._step = seconds - self._seconds
             self._seconds = seconds
 
-    def heard(self, line: Line) -> None:
-        """ffmpeg said something."""
+    def on_message(self, line: Line) -> None:
+        """ffmpeg wrote a message."""
         if _NO_FAULT.search(line.text):
             return
         if aspect := _ASPECT.search(line.text):
@@ -93,12 +93,12 @@ class Damage:
 
         to_end: the film was read as far as it goes.
         """
-        told = []
+        warnings = []
         if self._places:
-            where = ", ".join(place.tell(numbered=self._numbered) for place in self._places)
-            told.append(f"the source is damaged around {where}: {self._faults()}")
+            where = ", ".join(place.describe(numbered=self._numbered) for place in self._places)
+            warnings.append(f"the source is damaged around {where}: {self._faults()}")
         if self._aspect:
-            told.append(
+            warnings.append(
                 f"its sample aspect ratio of {self._aspect} is ignored, as ffmpeg does: "
                 "the picture would be less than a pixel wide or high"
             )
@@ -106,12 +106,12 @@ class Damage:
         end = self._seconds + self._last_length()
         missing = length - end
         if to_end and missing > TOLERANCE:
-            told.append(
+            warnings.append(
                 f"the picture ends at {clock(end)}, "
                 f"{missing:.1f} s before the end that the container names ({clock(length)}); "
                 "if the source was cut short, copy or download it again"
             )
-        return told
+        return warnings
 
     def _last_length(self) -> float:
         """Seconds for which the last frame is shown: as long as the one before, or the average."""

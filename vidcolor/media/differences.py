@@ -17,7 +17,9 @@ _TAG_NAMES = {
 }
 
 
-def losses(film: Film, result: Film, carried: Sequence[Carried], suffix: str) -> list[str]:
+def find_differences(
+    film: Film, result: Film, carried: Sequence[Carried], suffix: str
+) -> list[str]:
     """A warning for everything that `result` does not say as `film` does, with a remedy.
 
     result: the colored film, probed.

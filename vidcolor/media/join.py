@@ -19,7 +19,7 @@ from vidcolor.media.carry import (
     readable_streams,
 )
 from vidcolor.media.containers import muxer
-from vidcolor.media.differences import losses
+from vidcolor.media.differences import find_differences
 from vidcolor.media.merge import color_tags
 from vidcolor.media.probe import Film, Stream, probe
 from vidcolor.media.process import Interrupted, file_url, run
@@ -89,7 +89,7 @@ def join(
             carried, warnings = readable, warnings + damage
             _write(film, pieces, unfinished, carried, doing, start, end, comment)
         warnings += _shortened_titles(carried, target.suffix)
-        warnings += losses(film, probe(unfinished), carried, target.suffix)
+        warnings += find_differences(film, probe(unfinished), carried, target.suffix)
     return warnings
 
 

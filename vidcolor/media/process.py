@@ -100,7 +100,7 @@ class Process:
             raise self._listener_error
 
     def failure(self) -> Exception:
-        """Why this process ended early, in ffmpeg's own words."""
+        """Why this process ended early, from ffmpeg's own messages."""
         code = self._popen.wait()
         self._listener.join()
         if self._listener_error is not None:

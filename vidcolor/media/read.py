@@ -98,7 +98,7 @@ def read_luma(
     with os.fdopen(receive, "rb") as metadata, os.fdopen(send, "wb") as sender:
         command = _command(film, size, guide, start, end, send)
         pipes = {"stdout": subprocess.PIPE, "pass_fds": (send,)}
-        with run(command, f"read {film.path}", damage.heard, **pipes) as process:
+        with run(command, f"read {film.path}", damage.on_message, **pipes) as process:
             sender.close()  # so that the pipe ends when ffmpeg does
             drain = threading.Thread(
                 target=_read_stamps, args=(metadata, stamps, damage), daemon=True
@@ -222,7 +222,7 @@ def _read_stamps(metadata: IO[bytes], stamps: _Stamps, damage: Damage) -> None:
             if frame := _FRAME.match(line):
                 pts = None if frame[1] == b"NOPTS" else int(frame[1])
             elif score := _SCORE.match(line):
-                damage.passed(pts)
+                damage.on_frame(pts)
                 stamps.put(_Stamp(pts, float(score[1])))
     except Exception as error:  # raised by whoever reads the frames
         end = error
