@@ -45,7 +45,7 @@ class Sums:
     """What one model gathers over the photos."""
 
     error: NDArray = field(default_factory=lambda: np.zeros(len(FACTORS)))
-    vivid: NDArray = field(default_factory=lambda: np.zeros(len(FACTORS)))
+    colorful: NDArray = field(default_factory=lambda: np.zeros(len(FACTORS)))
     gray: float = 0.0
     original: float = 0.0
     skin: list[tuple[float, int]] = field(default_factory=list)
@@ -84,7 +84,7 @@ def measure(photos: Path, colorizer: Colorizer, gain: float) -> Sums:
         for number, factor in enumerate(FACTORS):
             ours = colored(luma, chroma * (factor / gain))
             sums.error[number] += ((ab(ours) - wanted) ** 2).mean()
-            sums.vivid[number] += colorfulness(255 * ours)
+            sums.colorful[number] += colorfulness(255 * ours)
         if str(name).split("/")[0] in SKIN_SOURCES and (mask := skin(real)).any():
             error = (ab(colored(luma, chroma)) - wanted)[mask]
             sums.skin.append((float((error**2).sum(1).sum()), int(mask.sum())))
@@ -100,7 +100,7 @@ def skin(rgb: NDArray) -> NDArray:
 
 def row(sums: Sums, gain: float) -> dict:
     gains = 10 * np.log10(sums.gray / sums.error)
-    gaps = 1 - sums.vivid / sums.original
+    gaps = 1 - sums.colorful / sums.original
     order = np.argsort(gaps)
     at = np.interp(GAPS, gaps[order], gains[order], left=np.nan, right=np.nan)
     errors = np.array(sums.skin)

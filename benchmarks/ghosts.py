@@ -1,7 +1,7 @@
-"""What steadying does to colors that are right: `python benchmarks/ghosts.py [--gpu] CLIP...`.
+"""What smoothing does to correct colors: `python benchmarks/ghosts.py [--gpu] CLIP...`.
 
-Each clip's own colors are steadied: what changes is ghosts, trails and washed-out colors. Then
-patches of color are added that flicker, and what steadying takes away of that error is printed,
+Each clip's own colors are smoothed: changes are ghosts, trails and washed-out colors. Then
+patches of color are added that flicker, and how much smoothing removes of that error is printed,
 without and with grain over luma. --gpu: the way of a GPU, run by one if there is one.
 """
 
@@ -33,7 +33,7 @@ GRAIN = 20.0
 """Deviation of the grain in levels of 255; it is about two pixels wide."""
 
 
-def steadied(lumas: Sequence[NDArray], chroma: Tensor, strength: str, backend: Backend) -> Tensor:
+def smoothed(lumas: Sequence[NDArray], chroma: Tensor, strength: str, backend: Backend) -> Tensor:
     """(t, 2, h, w)"""
     pairs = zip(lumas, chroma.unbind(), strict=True)
     frames = [SmallFrame(pts, *pair, cut=False) for pts, pair in enumerate(pairs)]
@@ -43,7 +43,7 @@ def steadied(lumas: Sequence[NDArray], chroma: Tensor, strength: str, backend: B
 
 def ghosts(lumas: Sequence[NDArray], chroma: Tensor, strength: str, backend: Backend) -> str:
     """How far right colors are moved: RMS, 99th percentile, share that can be seen at worst."""
-    moved = (steadied(lumas, chroma, strength, backend) - chroma).norm(dim=1)
+    moved = (smoothed(lumas, chroma, strength, backend) - chroma).norm(dim=1)
     rms = float(moved.square().mean().sqrt())
     far = float((moved > FAR).float().mean((1, 2)).max())
     return f"{rms:8.4f} {np.percentile(moved.numpy(), 99):8.4f} {far:8.2%}"
@@ -53,9 +53,9 @@ def mended(lumas: Sequence[NDArray], chroma: Tensor, backend: Backend) -> str:
     """Share of the error of flickering patches that is taken away."""
     random = torch.Generator().manual_seed(1)
     patches = torch.randn(len(chroma), 2, 6, 8, generator=random) * FLICKER
-    wild = chroma + torch.nn.functional.interpolate(patches, chroma.shape[2:], mode="bilinear")
-    calm = steadied(lumas, wild, "normal", backend)
-    return f"{1 - float((calm - chroma).norm() / (wild - chroma).norm()):8.0%}"
+    noisy = chroma + torch.nn.functional.interpolate(patches, chroma.shape[2:], mode="bilinear")
+    ours = smoothed(lumas, noisy, "normal", backend)
+    return f"{1 - float((ours - chroma).norm() / (noisy - chroma).norm()):8.0%}"
 
 
 def with_grain(lumas: Sequence[NDArray]) -> list[NDArray]:

@@ -82,13 +82,13 @@ def finished_parts(target: Path) -> int:
     return len(manifest.pieces) + len(manifest.checkpoints) if manifest else 0
 
 
-def kill(process: subprocess.Popen, target: Path, chance: random.Random) -> str | None:
+def kill(process: subprocess.Popen, target: Path, random_numbers: random.Random) -> str | None:
     """Kill the run while it starts or soon after one of its next parts; None if it ended first."""
     before = finished_parts(target)
-    wanted = chance.randint(0, 2)
+    wanted = random_numbers.randint(0, 2)
     while process.poll() is None and finished_parts(target) < before + wanted:
         time.sleep(0.01)
-    time.sleep(chance.uniform(0, 4.0 if wanted == 0 else 1.0))
+    time.sleep(random_numbers.uniform(0, 4.0 if wanted == 0 else 1.0))
     process.kill()
     if process.wait() != -signal.SIGKILL:
         return None
@@ -107,7 +107,7 @@ def kill(process: subprocess.Popen, target: Path, chance: random.Random) -> str 
 def main() -> None:
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 20
     save_every = sys.argv[3] if len(sys.argv) > 3 else None
-    chance = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    random_numbers = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
     tally: Counter[str] = Counter()
     films = unlike = 0
     with tempfile.TemporaryDirectory() as name:
@@ -118,7 +118,7 @@ def main() -> None:
         expected = decoded(folder / "whole.mp4")
         while kills:
             process = start(source, target, save_every)
-            if killed := kill(process, target, chance):
+            if killed := kill(process, target, random_numbers):
                 tally[killed] += 1
                 kills -= 1
             elif process.wait() != 0:

@@ -1,4 +1,4 @@
-"""FilterState, open files and threads of a long run, at 1 %, 50 % and 99 % of it.
+"""Memory, open files and threads of a long run, at 1 %, 50 % and 99 % of it.
 
 python benchmarks/long.py [FRAMES]
 """

@@ -1,7 +1,7 @@
 """Start the published recipes at their real sizes: `python benchmarks/recipes.py [NAME ...]`.
 
 Two steps of every phase with batches of 1 (a pair of pictures for the critic) and made-up photos;
-ResNet and VGG are as large as the published ones but know nothing, so that nothing is downloaded.
+ResNet and VGG have the published sizes and random weights, so that nothing is downloaded.
 Prints each phase's time and its peak of memory.
 """
 
@@ -100,7 +100,7 @@ def main() -> None:
                 planned: dict[str, Estimate] = planned,
                 began: list[tuple[str, float]] = began,
             ) -> None:
-                """Tell what the phase before this one took."""
+                """Print what the phase before this one took."""
                 now, most = time.perf_counter(), peak(context.device)
                 if began:
                     row, seconds = planned[began[-1][0]], now - began[-1][1]

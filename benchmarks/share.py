@@ -1,4 +1,4 @@
-"""What steadying and guided edges add to a whole run: `python benchmarks/share.py [CLIP] [N]`.
+"""What smoothing and guided edges add to a whole run: `python benchmarks/share.py [CLIP] [N]`.
 
 CPU seconds, of this process and of ffmpeg's, of a 1080p film colored by `lite`. Times of one run
 can be compared with each other alone, and best with nothing else running.

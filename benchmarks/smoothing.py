@@ -1,4 +1,4 @@
-"""What steadying costs beside the generator: `python benchmarks/smoothing.py [N] [cpu|cuda]`.
+"""Time of smoothing, beside that of the generator: `python benchmarks/smoothing.py [N] [cpu|cuda]`.
 
 On a CPU its time on one thread, on a GPU the time that passes.
 """
@@ -21,7 +21,7 @@ from vidcolor.weights.checkpoint import load_generator
 from vidcolor.weights.places import carried_folder
 
 SQUARES = (192, 256, 336, 448)
-"""Sides of the pictures that DeOldify's networks paint at render factors 12, 16, 21 and 28."""
+"""Sides of the pictures of DeOldify's networks at render factors 12, 16, 21 and 28."""
 
 
 def pan(count: int, width: int, height: int) -> Iterator[NDArray]:

@@ -170,7 +170,7 @@ BAD = {
     ),
     "cut short": (lambda path: cut_short(path, legacy=False), "cut short"),
     "cut short, legacy": (lambda path: cut_short(path, legacy=True), "cut short"),
-    "whole module": (lambda path: tiny.save(path, nn.Linear(2, 2)), "wants to run torch.nn"),
+    "whole module": (lambda path: tiny.save(path, nn.Linear(2, 2)), "would run torch.nn"),
     "list": (lambda path: tiny.save(path, [1, 2]), "no network's tensors"),
     "numbers": (lambda path: tiny.save(path, {"epoch": 3}), "no network's tensors"),
     "other network": (lambda path: tiny.save(path, nn.Linear(2, 2).state_dict()), "architecture"),
@@ -229,7 +229,7 @@ def test_bad_files_get_one_line(case, tmp_path):
 @pytest.mark.parametrize("legacy", [True, False])
 def test_code_in_a_checkpoint_is_not_run(legacy, tmp_path):
     path = tiny.save(tmp_path / "weights.pth", {"a": Harmful(tmp_path / "harm")}, legacy=legacy)
-    with pytest.raises(WeightsError, match="wants to run"):
+    with pytest.raises(WeightsError, match="would run"):
         load_generator(path)
     assert not (tmp_path / "harm").exists()
 

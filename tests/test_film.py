@@ -76,11 +76,11 @@ def test_the_result_does_not_depend_on_the_batch_size(clip, colorizer, tmp_path)
             assert np.abs(plane.astype(int) - other).max() <= 1
 
 
-@pytest.mark.parametrize("painting", [True, False])
-def test_a_film_has_the_colors_of_a_still(tmp_path, make_clip, painting):
+@pytest.mark.parametrize("makes_rgb", [True, False])
+def test_a_film_has_the_colors_of_a_still(tmp_path, make_clip, makes_rgb):
     """ffmpeg resizes for films, Pillow for stills; the eye must not tell them apart."""
     path = carried_folder() / LITE.file
-    if painting:
+    if makes_rgb:
         path = tiny.save(tmp_path / "wide.pth", tiny.tensors("wide"))
     generator = load_generator(path)
     colorizer = Colorizer(

@@ -174,8 +174,8 @@ def test_augmentation_moves_both_sides_and_wears_only_the_input(photos):
     assert torch.equal(moved.input, moved.luma)
     assert not torch.allclose(moved.luma, still.luma, atol=0.05)
     assert not torch.allclose(moved.chroma, still.chroma, atol=0.05)
-    worn = augment(crops, Augment(flip=0, noise=1), torch.Generator().manual_seed(0))
-    assert torch.equal(worn.luma, still.luma) and not torch.equal(worn.input, still.luma)
+    degraded = augment(crops, Augment(flip=0, noise=1), torch.Generator().manual_seed(0))
+    assert torch.equal(degraded.luma, still.luma) and not torch.equal(degraded.input, still.luma)
     lit = augment(
         crops, Augment(flip=0, probability=1, lighting=0.5), torch.Generator().manual_seed(0)
     )
@@ -205,10 +205,10 @@ def test_wear_changes_the_picture_and_keeps_its_range():
     random = torch.Generator().manual_seed(0)
     luma, chroma = torch.rand(8, 1, 32, 32), torch.rand(8, 2, 32, 32) - 0.5
     assert torch.equal(degrade(luma, chroma, 0.0, random), luma)
-    worn = degrade(luma, chroma, 1.0, random)
-    assert worn.shape == luma.shape
-    assert worn.min() >= 0 and worn.max() <= 1
-    assert (worn - luma).abs().mean() > 0.02
+    degraded = degrade(luma, chroma, 1.0, random)
+    assert degraded.shape == luma.shape
+    assert degraded.min() >= 0 and degraded.max() <= 1
+    assert (degraded - luma).abs().mean() > 0.02
 
 
 def test_the_curve_turns_where_skin_goes_orange():

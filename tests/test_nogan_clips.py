@@ -49,11 +49,11 @@ def scorer(make_clip, tmp_path):
 
 
 def test_flicker_costs(scorer):
-    steady, flickering = (
+    stable, flickering = (
         scorer.score(cast(GeneratorTrainer, Tint(*tints))) for tints in ((0.1,), (0.05, 0.15))
     )
-    assert steady["cdc_gap"] < 0.5 < flickering["cdc_gap"]
-    assert cost(flickering, steady) > cost(steady, steady)
+    assert stable["cdc_gap"] < 0.5 < flickering["cdc_gap"]
+    assert cost(flickering, stable) > cost(stable, stable)
 
 
 def test_frames_of_a_few_films_are_read(make_clip, tmp_path):

@@ -46,11 +46,11 @@ def unet() -> UNet:
         convs=1,
     )
     network = UNet(shape)
-    network.head.weight.data *= 20  # for vivid colors
+    network.head.weight.data *= 20  # for strong colors
     return network.eval()
 
 
-def painter(unet: UNet, **settings) -> Colorizer:
+def colorizer_of(unet: UNet, **settings) -> Colorizer:
     return Colorizer(
         unet, RenderSettings(render_factor=5, precision="fp32", **settings), device="cpu"
     )
@@ -101,13 +101,13 @@ def test_deoldify_steps_with_opencv_and_pillow(unet):
     std = np.array([0.229, 0.224, 0.225], np.float32)
     with torch.no_grad():
         out = unet(torch.from_numpy((gray - mean) / std).permute(2, 0, 1)[None])
-    paint = np.clip(out[0].permute(1, 2, 0).numpy() * std + mean, 0, 1) * 255
-    raw = Image.fromarray(paint.astype(np.uint8)).resize((90, 60), Image.Resampling.BILINEAR)
+    square = np.clip(out[0].permute(1, 2, 0).numpy() * std + mean, 0, 1) * 255
+    raw = Image.fromarray(square.astype(np.uint8)).resize((90, 60), Image.Resampling.BILINEAR)
     yuv = cv2.cvtColor(np.asarray(raw), cv2.COLOR_RGB2YUV)
     yuv[..., 0] = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV)[..., 0]
     want = cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB)
 
-    got = colorize_array(rgb, painter(unet, edges="bilinear"))
+    got = colorize_array(rgb, colorizer_of(unet, edges="bilinear"))
     assert colorfulness(want) > 0.05
     assert np.abs(got.astype(int) - want).max() <= 3
     assert (got != want).mean() <= 1e-3
@@ -117,8 +117,8 @@ def test_deoldify_steps_with_opencv_and_pillow(unet):
 def test_deep_luma_gets_the_colors_that_8_bits_get(edges, unet):
     deep = tinted(depth=16)
     shallow = ((deep.astype(int) + 128) // 257).astype(np.uint8)
-    got = colorize_array(deep, painter(unet, edges=edges))
-    want = colorize_array(shallow, painter(unet, edges=edges))
+    got = colorize_array(deep, colorizer_of(unet, edges=edges))
+    want = colorize_array(shallow, colorizer_of(unet, edges=edges))
     assert np.abs(got / 257 - want).max() <= 1.6
 
 
@@ -152,10 +152,10 @@ def test_colors_end_at_outlines(side, lite, monkeypatch):
 
 def test_saturation_and_hue(unet, lite):
     rgb = tinted()
-    gray = colorize_array(rgb, painter(unet, saturation=0.0))
+    gray = colorize_array(rgb, colorizer_of(unet, saturation=0.0))
     assert np.abs(gray - luma(rgb)[..., None]).max() <= 1
-    plain = colorfulness(colorize_array(rgb, painter(unet)))
-    assert colorfulness(colorize_array(rgb, painter(unet, saturation=0.5))) < 0.7 * plain
+    plain = colorfulness(colorize_array(rgb, colorizer_of(unet)))
+    assert colorfulness(colorize_array(rgb, colorizer_of(unet, saturation=0.5))) < 0.7 * plain
 
     turned = Colorizer(
         lite.generator, RenderSettings(render_factor=4, precision="fp32", hue=180), device="cpu"
@@ -235,14 +235,14 @@ def test_gray_profile_is_not_put_on_a_color_picture(lite, tmp_path):
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize("paints", [True, False])
-def test_16_bits(channels, suffix, paints, lite, unet, tmp_path):
+@pytest.mark.parametrize("makes_rgb", [True, False])
+def test_16_bits(channels, suffix, makes_rgb, lite, unet, tmp_path):
     rgb = tinted(150, 70, depth=16)  # more rows than a strip of the TIFF
     alpha = np.linspace(0, 65535, 150 * 70).reshape(150, 70).astype(np.uint16)
     pixels = {1: rgb[..., 0], 3: rgb, 4: np.dstack([rgb, alpha])}[channels]
     source, target = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
     write_16_bits(source, pixels)
-    colorize_image(source, target, painter(unet, saturation=0.3) if paints else lite)
+    colorize_image(source, target, colorizer_of(unet, saturation=0.3) if makes_rgb else lite)
 
     got = read(target)
     assert got.dtype == np.uint16
@@ -251,7 +251,7 @@ def test_16_bits(channels, suffix, paints, lite, unet, tmp_path):
     assert inside.mean() > 0.5
     # DeOldify's matrices are rounded to four digits: a 16-bit luma shows it, 8 bits do not.
     error = np.abs(luma(got[..., :3]) - want)[inside].max()
-    assert error <= (40 if paints else 2)
+    assert error <= (40 if makes_rgb else 2)
     assert colorfulness(got[..., :3]) > 0.02
     assert got.shape[2] == (4 if channels == 4 else 3)
     if channels == 4:

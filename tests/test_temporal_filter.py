@@ -93,12 +93,12 @@ def flickering(frames: list[Frame], amount: float = 0.06) -> list[Frame]:
     return flickered
 
 
-Steadied = Callable[..., list[Result]]
+Smoothed = Callable[..., list[Result]]
 """(frames, settings, state) -> results."""
 
 
 @pytest.fixture
-def steadied(backend: Backend) -> Steadied:
+def smoothed(backend: Backend) -> Smoothed:
     def run(
         frames: list[Frame],
         settings: SmoothSettings = NORMAL,
@@ -118,9 +118,9 @@ def planes(frames: list[Frame] | list[Result]) -> np.ndarray:
     return np.stack([frame.chroma for frame in frames])
 
 
-def test_off_changes_nothing(steadied: Steadied):
+def test_off_changes_nothing(smoothed: Smoothed):
     frames = flickering(moving_square(8))
-    result = steadied(frames, SmoothSettings(strength="off"))
+    result = smoothed(frames, SmoothSettings(strength="off"))
     assert [frame.pts for frame in result] == list(range(8))
     assert np.array_equal(planes(result), planes(frames))
 
@@ -131,10 +131,10 @@ def test_an_unknown_strength_is_told_with_the_known_ones():
 
 
 @pytest.mark.parametrize("strength", ["normal", "strong"])
-def test_flicker_goes(steadied: Steadied, strength: str):
+def test_flicker_goes(smoothed: Smoothed, strength: str):
     truth = moving_square(30)
     frames = flickering(truth)
-    result = steadied(frames, SmoothSettings(strength=strength))
+    result = smoothed(frames, SmoothSettings(strength=strength))
     assert [frame.pts for frame in result] == list(range(30))
 
     error = [np.sqrt(((planes(some) - planes(truth)) ** 2).mean()) for some in (frames, result)]
@@ -158,76 +158,76 @@ def grainy(frames: list[Frame], amount: float = 15) -> list[Frame]:
     ]
 
 
-def test_flicker_goes_from_grainy_films_too(steadied: Steadied):
+def test_flicker_goes_from_grainy_films_too(smoothed: Smoothed):
     truth = still(16)
     frames = grainy(flickering(truth))
     errors = [
-        np.sqrt(((planes(some) - planes(truth)) ** 2).mean()) for some in (frames, steadied(frames))
+        np.sqrt(((planes(some) - planes(truth)) ** 2).mean()) for some in (frames, smoothed(frames))
     ]
     assert errors[1] < 0.8 * errors[0]
 
 
-def test_no_color_crosses_a_cut_of_a_grainy_film(steadied: Steadied):
-    result = planes(steadied(grainy(still(8, 1, RED) + still(8, 2, BLUE))))
+def test_no_color_crosses_a_cut_of_a_grainy_film(smoothed: Smoothed):
+    result = planes(smoothed(grainy(still(8, 1, RED) + still(8, 2, BLUE))))
     for number, frame in enumerate(result):
         color = RED if number < 8 else BLUE
         assert np.abs(frame - np.reshape(color, (2, 1, 1))).max() < 0.03
 
 
-def test_what_moves_leaves_no_trail(steadied: Steadied):
+def test_what_moves_leaves_no_trail(smoothed: Smoothed):
     truth = moving_square(24, small=1)
-    for ours, real in zip(steadied(truth), truth, strict=True):
+    for ours, real in zip(smoothed(truth), truth, strict=True):
         wrong = np.abs(ours.chroma - real.chroma).max(0)
         assert (wrong > 0.1).mean() < 0.01
 
 
-def test_no_color_crosses_a_cut(steadied: Steadied):
+def test_no_color_crosses_a_cut(smoothed: Smoothed):
     reds, blues = still(8, 1, RED), still(8, 2, BLUE)
     blues[0] = blues[0]._replace(cut=True)
     for cut in (True, False):  # one that ffmpeg has seen, and one that only luma tells
         blues[0] = blues[0]._replace(cut=cut)
-        result = planes(steadied(flickering(reds + blues, 0.01)))
+        result = planes(smoothed(flickering(reds + blues, 0.01)))
         for number, frame in enumerate(result):
             color = RED if number < 8 else BLUE
             assert np.abs(frame - np.reshape(color, (2, 1, 1))).max() < 0.03
 
 
-def test_fast_motion_is_no_cut(steadied: Steadied):
+def test_fast_motion_is_no_cut(smoothed: Smoothed):
     frames = moving_square(12)
     frames[6] = frames[6]._replace(cut=True)
-    wild = flickering(frames)
-    jump = np.abs(np.diff(planes(steadied(wild)), axis=0)[..., :12, :]).mean((1, 2, 3))
+    noisy = flickering(frames)
+    jump = np.abs(np.diff(planes(smoothed(noisy)), axis=0)[..., :12, :]).mean((1, 2, 3))
     assert jump[5] < 2 * np.median(jump)
 
 
 @pytest.mark.parametrize("bad", [0, 1, 9, 19])
-def test_a_single_bad_frame_is_mended(steadied: Steadied, bad: int):
+def test_a_single_bad_frame_is_mended(smoothed: Smoothed, bad: int):
     frames = flickering(still(20), 0.01)
     frames[bad] = with_chroma(frames[bad], -frames[bad].chroma)
-    result = planes(steadied(frames))
+    result = planes(smoothed(frames))
     assert np.abs(result - np.reshape(BLUE, (2, 1, 1))).max() < 0.05
 
 
 @pytest.mark.slow
-def test_a_slow_wobble_of_color_is_calmed(steadied: Steadied):
+def test_a_slow_wobble_of_color_is_reduced(smoothed: Smoothed):
     frames = [
         with_chroma(frame, frame.chroma + 0.03 * np.sin(2 * np.pi * number / 40))
         for number, frame in enumerate(still(120))
     ]
-    calm = planes(steadied(frames, SmoothSettings(strength="strong"))).mean((2, 3))
-    wild = planes(frames).mean((2, 3))
-    assert np.ptp(calm[40:], axis=0).max() < 0.4 * np.ptp(wild[40:], axis=0).max()
+    ours = planes(smoothed(frames, SmoothSettings(strength="strong"))).mean((2, 3))
+    noisy = planes(frames).mean((2, 3))
+    assert np.ptp(ours[40:], axis=0).max() < 0.4 * np.ptp(noisy[40:], axis=0).max()
 
 
-def test_a_color_that_stays_is_taken_on(steadied: Steadied):
+def test_a_color_that_stays_is_taken_on(smoothed: Smoothed):
     frames = still(16) + still(24, color=RED)
-    result = planes(steadied(frames))
+    result = planes(smoothed(frames))
     assert np.abs(result[-1] - np.reshape(RED, (2, 1, 1))).max() < 0.03
 
 
-def test_colors_stay_as_strong_as_they_were(steadied: Steadied):
+def test_colors_stay_as_strong_as_they_were(smoothed: Smoothed):
     frames = flickering(moving_square(30))
-    before, after = planes(frames), planes(steadied(frames))
+    before, after = planes(frames), planes(smoothed(frames))
     assert np.abs(after).max() <= 0.5
     assert np.hypot(*after.swapaxes(0, 1)).mean() == pytest.approx(
         np.hypot(*before.swapaxes(0, 1)).mean(), rel=0.03
@@ -236,27 +236,27 @@ def test_colors_stay_as_strong_as_they_were(steadied: Steadied):
 
 @pytest.mark.parametrize("strength", ["normal", "strong"])
 @pytest.mark.slow
-def test_a_run_goes_on_as_if_it_had_not_stopped(steadied: Steadied, strength: str, tmp_path: Path):
+def test_a_run_goes_on_as_if_it_had_not_stopped(smoothed: Smoothed, strength: str, tmp_path: Path):
     settings = SmoothSettings(strength=strength)
     frames = flickering(moving_square(16))
     frames += [frame._replace(pts=frame.pts + 16) for frame in flickering(still(8, 7))]
-    whole = steadied(frames, settings)
+    whole = smoothed(frames, settings)
     for done in (1, 9, 16, 23):
         state = whole[done - 1].state
         assert state is not None
         np.savez(tmp_path / "state.npz", allow_pickle=False, **state.arrays())
         with np.load(tmp_path / "state.npz") as kept:
-            rest = steadied(frames[done:], settings, FilterState.of(kept))
+            rest = smoothed(frames[done:], settings, FilterState.of(kept))
         assert np.array_equal(planes(rest), planes(whole[done:]))
 
 
 @pytest.mark.slow
-def test_how_many_are_seen_together_does_not_matter(steadied: Steadied, monkeypatch):
+def test_how_many_are_seen_together_does_not_matter(smoothed: Smoothed, monkeypatch):
     frames = flickering(moving_square(10)) + flickering(still(3, 7))
     results = []
     for together in (1, 2, 5, 13):
         monkeypatch.setattr(temporal_filter, "BATCH", together)
-        results.append(planes(steadied(frames)))
+        results.append(planes(smoothed(frames)))
     for result in results[1:]:
         assert np.array_equal(result, results[0])
 
@@ -280,12 +280,12 @@ def test_settings_cannot_be_changed():
 
 
 @pytest.mark.slow
-def test_a_static_shot_does_not_pulse(steadied: Steadied):
+def test_a_static_shot_does_not_pulse(smoothed: Smoothed):
     """A lawn whose color wanders by 12 code values within four seconds while its luma is still."""
     wander = 0.027 * np.sin(np.arange(100) * 2 * np.pi / 100)
     frames = [
         with_chroma(frame, frame.chroma + np.float32(offset))
         for frame, offset in zip(still(100), wander, strict=True)
     ]
-    before, after = (planes(each).mean((1, 2, 3)) for each in (frames, steadied(frames)))
+    before, after = (planes(each).mean((1, 2, 3)) for each in (frames, smoothed(frames)))
     assert np.ptp(after) < 0.6 * np.ptp(before)

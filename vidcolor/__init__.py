@@ -29,7 +29,7 @@ import importlib
 import logging
 from typing import TYPE_CHECKING
 
-# Who wants to read our log adds a handler; nobody else is bothered.
+# A program that wants the log adds a handler; without one, nothing is printed.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __version__ = "0.1.0"

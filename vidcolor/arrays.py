@@ -157,7 +157,7 @@ def _color(pictures: NDArray, colorizer: Colorizer, into: NDArray) -> None:
 def _luma_frames(
     frames: Iterable[NDArray], colorizer: Colorizer, pictures: deque[NDArray]
 ) -> Iterator[LumaFrame]:
-    """Each frame as the generator sees it; the frames themselves are put into `pictures`."""
+    """Each frame at the generator's input size; the frames themselves are put into `pictures`."""
     scores = CutScores()
     shape = None
     guided = colorizer.settings.edges == "guided"
@@ -179,7 +179,7 @@ def _luma_frames(
 
 
 class CutScores:
-    """How much each frame differs from the one before, as ffmpeg's filter scdet says: 0 to 100."""
+    """Change of each frame against the one before, 0 to 100, as by ffmpeg's filter scdet."""
 
     def __init__(self) -> None:
         self._last: NDArray | None = None
@@ -230,7 +230,7 @@ def _strips(height: int) -> Iterator[slice]:
 
 
 def _peak(dtype: np.dtype) -> int:
-    """What white is in pictures of this type."""
+    """The value of white in pictures of this type."""
     return 1 if dtype.kind == "f" else np.iinfo(dtype).max
 
 

@@ -20,13 +20,13 @@ FILMS = {
     *(".vob", ".wmv", ".asf", ".flv", ".ogv", ".3gp", ".mxf", ".dv", ".y4m", ".gif"),
     *(".h264", ".264", ".hevc", ".m2v", ".nut", ".divx", ".rm", ".rmvb"),
 }
-"""What a folder is searched for; a file that is named outright may be called anything."""
+"""What a folder is searched for; a file that is named itself may have any name."""
 
 MARK = ".color"
-"""Stands before the suffix of everything we make."""
+"""Stands before the suffix of every result."""
 
 MARKS = {MARK, ".preview"}
-"""What a folder's search leaves out, because we made it."""
+"""Marks of earlier results, which the search of a folder leaves out."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def plan(sources: Sequence[Path], output: Path | None, *, recursive: bool) -> li
 
     A folder given as output mirrors the tree of a source folder. Without output, the target lies
     beside its source as NAME.color.SUFFIX; a film whose container changes keeps its old suffix in
-    the name, so that a.avi and a.mkv do not meet. Raises VidcolorError where a source cannot be
-    read, where there is nothing to do, or where two sources would become one file.
+    the name, so that a.avi and a.mkv get different ones. Raises VidcolorError where a source cannot
+    be read, where there is nothing to do, or where two sources would become one file.
     """
     try:
         found = {

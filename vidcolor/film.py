@@ -42,12 +42,12 @@ from vidcolor.resume.store import (
 from vidcolor.settings import FilmSettings
 
 USUAL_RATE = 25
-"""Frames per second of a film that does not tell."""
+"""Frames per second assumed where a film does not declare its rate."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `colorize_film` has made."""
+    """The result of `colorize_film`."""
 
     target: Path
     """The colored film."""
@@ -56,7 +56,7 @@ class Report:
     seconds: float
     """Wall time of this run."""
     warnings: tuple[str, ...]
-    """One line for each fault of the source, and for all that the film could not take over."""
+    """One line for each fault of the source, and for everything that could not be carried over."""
     kept: int = 0
     """How many of the frames an earlier run had finished."""
 
@@ -242,7 +242,7 @@ def make_piece(
 
 @contextmanager
 def _unchanged_source(film: Film, store: PieceStore) -> Iterator[None]:
-    """Blame an error that comes from a changed source on that."""
+    """Report a changed source as the cause of an error that it led to."""
     try:
         yield
     except MediaError:
@@ -266,7 +266,7 @@ def check_source(film: Film, store: PieceStore) -> None:
 
 
 def expected_frames(film: Film, start: float | None, end: float | None) -> int | None:
-    """How many frames progress should expect; None where the film does not tell."""
+    """How many frames progress should expect; None where the film does not say."""
     if film.frame_count is None or (start is None and end is None):
         return film.frame_count
     if not film.duration or not film.frame_rate:
@@ -317,7 +317,7 @@ def _trial_store(target: Path, manifest: Manifest) -> Iterator[PieceStore]:
 
 @contextmanager
 def _watched(target: Path) -> Iterator[None]:
-    """Say in one line that the folder is gone or the disk full, whoever finds out first."""
+    """Turn a vanished folder or a full disk into a MediaError of one line."""
     try:
         yield
     except (OSError, MediaError) as error:

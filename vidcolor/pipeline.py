@@ -36,9 +36,9 @@ class ColoredFrame(NamedTuple):
     chroma: Tensor
     """(2, h, w) float32 BT.601 chroma in [-0.5, 0.5], on the colorizer's `chroma_device`."""
     begins_batch: bool
-    """First of those that the colorizer was given together."""
+    """Whether it is the first frame of a batch."""
     state: FilterState | None = None
-    """What smoothing needs to go on after this frame in another run."""
+    """What smoothing needs to continue after this frame in another run."""
 
 
 class EncodedFrame(NamedTuple):
@@ -56,24 +56,24 @@ class EncodedFrame(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """All that a film is colored with."""
+    """A film, its colorizer and its settings."""
 
     film: Film
     colorizer: Colorizer
     encode: EncodeSettings
-    """Made complete."""
+    """With all defaults filled in."""
     smooth: SmoothSettings
     start: float | None
     end: float | None
 
     @property
     def trial(self) -> bool:
-        """Only a stretch of the film is wanted."""
+        """Whether only a part of the film is colored."""
         return self.start is not None or self.end is not None
 
     @property
     def size(self) -> tuple[int, int]:
-        """(width, height) of the luma that the colorizer wants."""
+        """(width, height) of the luma that the colorizer takes."""
         film = self.film
         return self.colorizer.luma_size(float(film.width * film.sample_aspect), film.height)
 
@@ -124,9 +124,9 @@ def colored_frames(
 def in_batches(
     frames: Iterator[tuple[int, LumaFrame]], colorizer: Colorizer
 ) -> Iterator[tuple[int, list[LumaFrame]]]:
-    """(piece, frames): as many as the colorizer wants at that moment, never of two pieces.
+    """(piece, frames): as many as the colorizer's batch size at that moment, never of two pieces.
 
-    A run that goes on at the beginning of a piece so makes the very same batches.
+    A run that continues at the beginning of a piece therefore makes the same batches.
     """
     for piece, group in groupby(frames, lambda numbered: numbered[0]):
         while batch := [frame for _, frame in islice(group, colorizer.batch_size)]:
@@ -155,7 +155,7 @@ def filtered(
     smooth: SmoothSettings,
     state: FilterState | None,
 ) -> Iterator[ColoredFrame]:
-    """The same frames, up to `smooth.lookahead` later, with colors that do not flicker."""
+    """The same frames, up to `smooth.lookahead` later, with smoothed colors."""
     waiting: deque[ColoredFrame] = deque()
 
     def small(frame: ColoredFrame) -> SmallFrame:
@@ -168,8 +168,8 @@ def filtered(
         frames = map(small, chain.from_iterable(batches))
         with enough_memory("colors were filtered over time", "use --smooth off"):
             temporal_filter = TemporalFilter(smooth, state, backend_for(device))
-            for steady in temporal_filter.run(frames):
-                yield waiting.popleft()._replace(chroma=steady.chroma, state=steady.state)
+            for done in temporal_filter.run(frames):
+                yield waiting.popleft()._replace(chroma=done.chroma, state=done.state)
 
 
 def in_codes(frames: Iterable[ColoredFrame], work: Work) -> Iterator[EncodedFrame]:

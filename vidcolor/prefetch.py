@@ -1,4 +1,4 @@
-"""Stages of a pipeline that run ahead of each other, each in a thread of its own."""
+"""Prefetching: stages of a pipeline that each run in a thread of their own."""
 
 import queue
 import threading
@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 _END = object()
 PATIENCE = 0.2
-"""Seconds after which a waiting thread looks whether it is still wanted."""
+"""Seconds after which a waiting thread checks whether it has been stopped."""
 
 
 def prefetch(

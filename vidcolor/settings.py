@@ -1,4 +1,4 @@
-"""All that a film's coloring is told beside its paths and its colorizer. Knows no torch."""
+"""The settings that `colorize_film` reads. Imports no torch."""
 
 from dataclasses import dataclass, field
 

@@ -30,7 +30,7 @@ def find_bars(luma: Tensor) -> Tensor:
     """
     black = (luma <= BLACK).float()
     rows = _border(black.mean(3, keepdim=True) >= SHARE, 2)
-    # Beside letterbox bars, only the rows between them tell where pillarbox bars end.
+    # Beside letterbox bars, only the rows between them show where pillarbox bars end.
     inside = (~rows).float()
     share = (black * inside).sum(2, keepdim=True) / inside.sum(2, keepdim=True).clamp(min=1)
     return rows | _border(share >= SHARE, 3)

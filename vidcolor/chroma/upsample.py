@@ -20,13 +20,13 @@ def upsample(chroma: Tensor, guide: Tensor) -> Tensor:
     pictures, full range -> (B, 2, h, w) float32, within the range of `chroma`. On a CPU or a GPU;
     both tensors on one device.
 
-    Where luma and chroma change together, the finer luma says where exactly. How they do is a
-    straight line for each neighborhood, found at the small size as in the fast guided filter (He
-    and Sun, 2015, https://arxiv.org/abs/1505.00996). That filter keeps what lies on the line alone;
-    here the line's slope is only used for the detail that the small chroma cannot have, and all
-    of the chroma itself is kept: colors that luma knows nothing of neither fade nor leak. No
-    color leaves the range of its small neighbors, else titles, scratches and the far sides of
-    edges would take colors that are nowhere in the picture.
+    Where luma and chroma change together, the larger luma locates the change. For each neighborhood
+    a line is fitted to chroma over luma at the small size, as in the fast guided filter (He and
+    Sun, 2015, https://arxiv.org/abs/1505.00996). That filter keeps only the fitted part; here the
+    slope only adds the detail that the small chroma lacks, and chroma itself is kept, so that
+    colors without a counterpart in luma neither fade nor bleed. No color leaves the range of its
+    small neighbors: titles, scratches and the far sides of edges would otherwise get colors that
+    occur nowhere in the picture.
     """
     size = guide.shape[-2:]
     small = min(size[0], chroma.shape[-2]), min(size[1], chroma.shape[-1])

@@ -19,7 +19,7 @@ def load_colorizer(
 ) -> "Colorizer":
     """Find or download the model, load it and move it to the device.
 
-    on_note: is told when coloring has to change its precision; else the log is.
+    on_note: called with one line when the precision has to be changed.
     Raises WeightsError and DeviceError.
     """
     from vidcolor.cli.weights import download_progress

@@ -1,4 +1,4 @@
-"""Color films and photos by several ways, on purpose to measure them."""
+"""Color films and photos in several ways, in order to measure them."""
 
 import tempfile
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.probe import probe
 
 LOSSLESS = EncodeSettings(codec="ffv1")
-"""So that the figures judge the colors and no encoder. Results are Matroska."""
+"""So that the figures show the colors' errors and no encoder's. Results are Matroska."""
 
 OnFrame = Callable[[int, int | None], None]
 

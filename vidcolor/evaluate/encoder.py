@@ -1,4 +1,4 @@
-"""What an ImageNet encoder sees in pictures, for a Frechet distance that needs no download.
+"""Features of pictures by an ImageNet encoder, for a Frechet distance that needs no download.
 
 The file is the one that `lite` begins its training with: a safetensors of Keras' MobileNet v1 1.0,
 see docs/training.md. The figure can only be compared with others of the same file.

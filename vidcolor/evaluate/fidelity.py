@@ -1,6 +1,6 @@
-"""How near a picture comes to the original, pixel by pixel: PSNR and SSIM.
+"""How close a picture is to the original, pixel by pixel: PSNR and SSIM.
 
-All of them like a dull picture better than a wrong guess; read them beside colorfulness.
+Both rate a dull picture higher than a wrong guess; read them together with colorfulness.
 """
 
 import math

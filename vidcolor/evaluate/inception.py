@@ -1,4 +1,4 @@
-"""Frechet inception distance (Heusel et al. 2017): do the pictures look like originals, all in all?
+"""Frechet inception distance (Heusel et al. 2017): how the set of pictures differs from originals.
 
 Two protocols, whose figures cannot be compared:
 

@@ -1,4 +1,4 @@
-"""Files of the networks that judge: kept where torchvision keeps them, fetched on first use."""
+"""Files of the metrics' networks: kept in torchvision's cache, downloaded on first use."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One picture as the metrics see it."""
+"""One picture, in the color spaces that the metrics need."""
 
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from vidcolor.metrics.lab import lab
 
 
 class Picture:
-    """(h, w, 3) uint8 RGB, and what several metrics want of it, made once."""
+    """(h, w, 3) uint8 RGB, and conversions that several metrics share."""
 
     def __init__(self, rgb: NDArray):
         self.rgb = np.ascontiguousarray(rgb)

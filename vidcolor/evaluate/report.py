@@ -29,7 +29,7 @@ ORIGINAL = "original"
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
-    """How is measured. Figures of different settings cannot be compared."""
+    """How to measure. Figures of different settings cannot be compared."""
 
     protocol: Protocol = "ntire"
     """Which of the Frechet inception distances."""
@@ -41,7 +41,7 @@ class EvaluateSettings:
     """File of an ImageNet encoder for one more Frechet distance; see `evaluate.encoder`."""
 
     def described(self) -> dict[str, object]:
-        """For the report: all that one must know to compare its figures."""
+        """For the report: everything needed to compare its figures with others."""
         features = self.features and self.features.name
         return (
             asdict(self)
@@ -52,7 +52,7 @@ class EvaluateSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Networks:
-    """The networks that judge, as far as they can be had, and why others cannot."""
+    """The metrics' networks, as far as they are available, and why others are not."""
 
     lpips: Callable[[NDArray, NDArray], float] | None = None
     features: Callable[[NDArray], NDArray] | None = None

@@ -16,7 +16,7 @@ from vidcolor.metrics.consistency import Consistency
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """None is what was not, or cannot be, measured."""
+    """The figures of one row; None where one was not, or cannot be, measured."""
 
     psnr_rgb: float | None = None
     """dB, of the mean squared error of all frames."""
@@ -26,7 +26,7 @@ class Figures:
     lpips: float | None = None
     fid: float | None = None
     frechet: float | None = None
-    """Frechet distance of the features of an encoder that the person gives."""
+    """Frechet distance of the features of the encoder that `--features` names."""
     colorfulness: float | None = None
     colorfulness_gap: float | None = None
     """Less the original's; below 0 is too dull."""
@@ -62,7 +62,7 @@ class Score:
     fps: float | None = None
     frames: int = field(default=0, init=False)
     curve: list[Instant] = field(default_factory=list, init=False)
-    """Three numbers for each frame; the only thing that grows with a film."""
+    """Three numbers for each frame; the only data that grows with the film's length."""
     _sums: dict[str, float] = field(default_factory=dict, init=False)
     _counts: dict[str, int] = field(default_factory=dict, init=False)
     _consistency: Consistency = field(default_factory=Consistency, init=False)

@@ -60,7 +60,7 @@ def warp(picture: NDArray, flow: NDArray) -> NDArray:
 
 
 def disappears(forward: NDArray, backward: NDArray) -> NDArray:
-    """(h, w) bool: going there and back does not lead home (Sundaram's occlusion)."""
+    """(h, w) bool: the forward and backward flow disagree (Sundaram's occlusion)."""
     returned = warp(backward, forward)
     error = _squared(forward + returned)
     return error > 0.01 * (_squared(forward) + _squared(returned)) + 0.5

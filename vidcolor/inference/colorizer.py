@@ -38,7 +38,7 @@ MEMORY_SHARE = 0.7
 """Share of a GPU's free memory that a batch is planned for."""
 
 LARGEST_OUTPUT = 1.0
-"""Chroma is in [-0.5, 0.5] and RGB in [0, 1]; what leaves this range comes from no color."""
+"""Chroma is in [-0.5, 0.5] and RGB in [0, 1]; larger values are no colors."""
 
 SMALLER = (0.8, 0.65, 0.5, 0.35, 0.25)
 """Shares of a render factor that are tried to name one that fits into memory."""
@@ -51,7 +51,7 @@ class Colorizer:
     colorizers can use one; what they need in another precision or on another device is a copy.
     settings: how to color; the defaults where there are none.
     device: `auto`, or a name that torch knows, such as `cpu`, `cuda:1` or `mps`.
-    on_note: is told, in one line, when the precision has to be changed; else the log is.
+    on_note: called with one line when the precision has to be changed; by default that is logged.
     Raises DeviceError where the device is not there, or lacks the memory for the weights.
 
     `Colorizer.load` finds, downloads and loads a model by its name.
@@ -86,7 +86,7 @@ class Colorizer:
         on_progress: Progress = silent,
         on_note: Callable[[str], object] = log.warning,
     ) -> Self:
-        """The colorizer of a model, which is downloaded if it is not at hand.
+        """The colorizer of a model, which is downloaded if it is not on this machine.
 
         model: `lite`, `video`, `stable`, `artistic`, or the path of a .pth or .safetensors file.
         weights_dir: where models are looked for first, and downloaded to.
@@ -108,7 +108,7 @@ class Colorizer:
     def with_settings(self, settings: RenderSettings) -> Self:
         """The same network on the same device under other settings.
 
-        The weights are shared; only where `settings` want another precision are they copied.
+        The weights are shared; they are copied only where `settings` need another precision.
         """
         if choose_precision(settings.precision, self.device) != self.dtype:
             generator = self._given or self.generator
@@ -148,7 +148,7 @@ class Colorizer:
 
     @property
     def render_size(self) -> int:
-        """Side, in pixels, of the square that has about the area of what the generator sees."""
+        """Side, in pixels, of the square that has about the area of the generator's input."""
         return 16 * self.render_factor
 
     def luma_size(self, width: float, height: float) -> tuple[int, int]:
@@ -157,16 +157,16 @@ class Colorizer:
 
     @property
     def takes_hints(self) -> bool:
-        """Whether `chroma` can be told colors."""
+        """Whether `chroma` takes hints."""
         return isinstance(self.generator, ChromaGenerator) and self.generator.takes_hints
 
     def chroma(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
         """Color a batch.
 
         luma: (B, 1, h, w) uint8, full range, of `luma_size`, on any device
-        hints: (B, 3, h, w) float32, on any device: BT.601 chroma in [-0.5, 0.5] that is wanted
-        where the third plane, a mask of 0 and 1, is 1; what the first two hold elsewhere does not
-        matter. Colors spread from there as the picture suggests. None: no hints.
+        hints: (B, 3, h, w) float32, on any device: requested BT.601 chroma in
+        [-0.5, 0.5] where the third plane, a mask of 0 and 1, is 1; elsewhere, the first two are
+        ignored. The network spreads these colors over their surroundings. None: no hints.
         -> (B, 2, h', w') float32 on the colorizer's device: BT.601 chroma in [-0.5, 0.5], with the
         settings' saturation and hue, which change the hinted colors, too.
         Raises DeviceError where not even one frame fits into memory, WeightsError where the

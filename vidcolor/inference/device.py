@@ -11,7 +11,7 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` takes a CUDA or Apple GPU where there is one; DeviceError if `name` is not there."""
+    """`auto` takes a CUDA or Apple GPU where there is one. DeviceError for one that is missing."""
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -62,7 +62,7 @@ def precision_name(dtype: torch.dtype) -> str:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that are free on a CUDA device; None where nobody can say."""
+    """Bytes that are free on a CUDA device; None where that is unknown."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
@@ -89,7 +89,7 @@ def enough_memory(doing: str, remedy: str) -> Iterator[None]:
 
 
 def describe(device: torch.device) -> str:
-    """The device as a person would call it."""
+    """The device, described for a message."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"{device} ({torch.get_num_threads()} threads)" if device.type == "cpu" else str(device)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from vidcolor.errors import VidcolorError
 
 RENDER_FACTORS = range(4, 65)
-"""Below 4 a generator sees too few pixels; above 64 memory grows and no film looks better."""
+"""Below 4 the generator's input has too few pixels; above 64 memory grows without visible gain."""
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
@@ -18,7 +18,7 @@ class RenderSettings:
     """How a `Colorizer` colors. Raises VidcolorError for values out of range."""
 
     render_factor: int | None = None
-    """Size of the picture that the generator sees, 4 to 64: the side of a square of its area, in
+    """Size of the generator's input, 4 to 64: the side of a square of its area, in
     units of 16 pixels. None: the model's own."""
     precision: str = "auto"
     """"fp32", "fp16", "bf16", or "auto": fp16 on a GPU, bf16 on a CPU that has it, else fp32.

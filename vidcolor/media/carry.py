@@ -1,6 +1,6 @@
 """Which of the source's other streams the target container can hold, and in which form.
 
-The muxer itself is asked, by letting ffmpeg write the header of a film and a little sound: what
+The muxer decides: ffmpeg writes the header of a film and a little sound: what
 fits differs between versions of ffmpeg.
 """
 

@@ -108,7 +108,7 @@ def _default_pixel_format(film: Film, codec: str) -> str:
 
 
 def _semi_planar(codec: str, depth: int) -> str | None:
-    """Hardware encoders want more than 8 bits with interleaved chroma."""
+    """Hardware encoders take more than 8 bits only with interleaved chroma."""
     return "p010le" if depth > 8 and codec.endswith(("_nvenc", "_qsv", "_videotoolbox")) else None
 
 

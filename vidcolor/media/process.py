@@ -22,7 +22,7 @@ from vidcolor.media.binary import find_ffmpeg
 log = logging.getLogger(__name__)
 
 GLOBAL_OPTIONS = (
-    # Every message with its level, none counted together with others, so that faults add up.
+    # Every message with its level, none counted together with others, so that they can be counted.
     *("-nostdin", "-y", "-v", "repeat+level+warning", "-copyts"),
     # However much of a film is damaged, the rest of it is wanted.
     *("-max_error_rate", "1"),

@@ -33,7 +33,7 @@ CUT_SCORE = 10.0
 
 
 class LumaFrame(NamedTuple):
-    """One frame as the generator sees it."""
+    """One frame of luma at the generator's input size."""
 
     pts: int
     """Timestamp in units of the film's time base."""
@@ -87,8 +87,8 @@ def read_luma(
 
     guide: another size to yield it at as well: that of the chroma planes (`merge.chroma_size`).
     start, end: read only the frames with start <= time < end, in seconds from the film's start.
-    warn: is told, in one line each, where the film is damaged and whether it was cut short, after
-    the last frame.
+    warn: called after the last frame, with one line each for where the film is damaged and
+    whether it was cut short.
     The iterator may be left early. It raises MediaError when no frame can be decoded, and where
     the timestamps jump back, as in a broadcast that was pasted together.
     """

@@ -1,4 +1,4 @@
-"""Color distribution consistency (CDC): do the colors of a clip stay the same?
+"""Color distribution consistency (CDC): how much the colors of a clip vary over time.
 
 The NTIRE 2023 challenge's definition: for R, G and B of 8 bits each the Jensen-Shannon divergence
 of the histograms of frames 1, 2 and 4 apart, in nats, its mean over the clip, the mean of the
@@ -19,7 +19,7 @@ figures of one resolution can be compared."""
 
 
 class Consistency:
-    """CDC of one clip, frame by frame; four histograms are all that it remembers."""
+    """CDC of one clip, frame by frame; it keeps the histograms of four frames."""
 
     def __init__(self) -> None:
         self._recent: deque[NDArray] = deque(maxlen=max(STEPS))
@@ -37,7 +37,7 @@ class Consistency:
 
     @property
     def value(self) -> float | None:
-        """Lower is temporal_filter; None for a clip that is too short."""
+        """Lower is more stable; None for a clip that is too short."""
         if not all(self._pairs.values()):
             return None
         return sum(self._sums[step] / self._pairs[step] for step in STEPS) / len(STEPS)

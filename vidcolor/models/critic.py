@@ -1,4 +1,4 @@
-"""DeOldify's critic: looks at patches of a picture and says how real each one is."""
+"""DeOldify's critic: scores how real each patch of a picture is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vidcolor.models.network import Network
 
 @dataclass(frozen=True, kw_only=True)
 class CriticShape:
-    """What tells one critic from another; the defaults are DeOldify's."""
+    """The dimensions of a critic; the defaults are DeOldify's."""
 
     width: int = 256
     """Channels of the first convolution; they double in each block."""

@@ -34,7 +34,7 @@ class ShuffleUp(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every position looks at every other one; (B, C, H, W) -> the same shape.
+    """Self-attention over all positions; (B, C, H, W) -> the same shape.
 
     The attention of SAGAN (Zhang et al. 2018, arXiv:1805.08318), whose softmax runs over the
     *query* positions and is not scaled. For a fused attention call the two therefore swap names.

@@ -66,7 +66,7 @@ class Residual(nn.Module):
 
 
 class Glance(nn.Module):
-    """Lets every place know the whole picture: channels are weighed by the global mean and spread.
+    """Channel attention: channels are weighted by functions of their global mean and spread.
 
     Squeeze-and-excitation (Hu et al. 2018) with the standard deviation beside the mean.
     """
@@ -110,7 +110,7 @@ class Lite(ChromaGenerator):
         self.palette = nn.Buffer(torch.zeros(bins, 2))
         """(bins, 2): the chroma that each bin stands for, in [-0.5, 0.5]."""
         self.sharpness = nn.Buffer(torch.ones(()))
-        """1 / temperature of the annealed mean; above 1 colors become more vivid."""
+        """1 / temperature of the annealed mean; above 1 it is nearer to the most probable color."""
 
     @property
     def name(self) -> str:

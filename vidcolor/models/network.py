@@ -1,4 +1,4 @@
-"""What every network offers, so that nobody has to ask for its name.
+"""The contract of all networks: callers use it and never compare names.
 
 A network is a `Network`: it is recognized by its tensors (`matches`), built for them (`empty`) and
 says what a file must hold to be recognized again (`metadata`). A network that colors is, besides,

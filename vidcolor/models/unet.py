@@ -18,7 +18,7 @@ from vidcolor.models.network import RgbGenerator
 
 @dataclass(frozen=True, kw_only=True)
 class UNetShape:
-    """Everything that tells one U-Net generator from another; decoder blocks run coarse to fine."""
+    """The dimensions of a U-Net generator; decoder blocks run coarse to fine."""
 
     encoder: Literal["basic", "bottleneck"]
     """Kind of residual block in the encoder."""

@@ -27,7 +27,7 @@ START = 10.0
 """Seconds at most that are left out of a clip's beginning, where films fade in."""
 
 Measure = Callable[[Sequence[NDArray]], float]
-"""Color distribution consistency of frames (h, w, 3) uint8 RGB; lower is steadier."""
+"""Color distribution consistency of frames (h, w, 3) uint8 RGB; lower is more stable."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Second phase: generated pictures, and a critic that is trained to tell them from photos."""
+"""Second phase: generated pictures, and a critic trained to distinguish them from photos."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def generate_images(
     phase: str,
     on_step: OnStep,
 ) -> None:
-    """Fill `folder` with pairs of PNGs: real/N.png as the critic sees photos, generated/N.png.
+    """Fill `folder` with pairs of PNGs: real/N.png, made from the photo, and generated/N.png.
 
     Pairs that are there already are left as they are, so that a stopped run goes on.
     """

@@ -1,4 +1,4 @@
-"""Random color hints for training: what a user might mark, and what optical flow brings along.
+"""Random color hints for training: what a user might mark, and chroma warped by optical flow.
 
 After Zhang et al., "Real-Time User-Guided Image Colorization with Learned Deep Priors" (2017).
 """
@@ -21,9 +21,9 @@ def random_hints(chroma: Tensor, luma: Tensor, share: float, random: torch.Gener
     kinds = (points, strokes, regions, warped)
     found = torch.zeros(len(chroma), 3, *chroma.shape[-2:], device=chroma.device)
     chosen = torch.rand(len(chroma), generator=random, device=random.device).tolist()
-    for number, chance in enumerate(chosen):
-        if chance < share:
-            kind = kinds[min(int(chance / share * len(kinds)), len(kinds) - 1)]
+    for number, value in enumerate(chosen):
+        if value < share:
+            kind = kinds[min(int(value / share * len(kinds)), len(kinds) - 1)]
             found[number] = kind(chroma[number], luma[number], random)
     return found
 

@@ -22,7 +22,7 @@ FILES = {
 
 
 def encoder_weights(settings: Generator) -> dict[str, Tensor] | None:
-    """The state of a ResNet without its classifier; None where the recipe wants a random one."""
+    """The state of a ResNet without its classifier; None where the recipe asks for random ones."""
     if settings.encoder == "random":
         return None
     state = torch.load(fetch(settings.architecture), map_location="cpu", weights_only=True)
@@ -30,7 +30,8 @@ def encoder_weights(settings: Generator) -> dict[str, Tensor] | None:
 
 
 def feature_loss(content: Content) -> FeatureLoss | None:
-    """The recipe's feature loss; None where it wants none, or cannot have it and does without."""
+    """The recipe's feature loss; None where it has none, or the VGG cannot be downloaded and
+    the recipe's fallback is not "stop"."""
     if content.features == "none":
         return None
     try:

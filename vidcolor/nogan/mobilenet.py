@@ -22,7 +22,7 @@ from vidcolor.models.lite_mobile import MobileLite, Unit
 def load_mobilenet(network: MobileLite, path: Path) -> None:
     """Fill the encoder of a network that has its norms.
 
-    Luma stands for each of the three colors that the file's network sees. Raises RecipeError where
+    Luma stands for each of the three colors of the file's network. Raises RecipeError where
     the file cannot be read or is another network's.
     """
     try:

@@ -148,7 +148,7 @@ class CachedPhotos:
         return self.subset(sorted(order[held:])), self.subset(sorted(order[:held]))
 
     def fingerprint(self) -> str:
-        """Tells these photos in this order from any others, by their names and sizes."""
+        """Identifies these photos in this order, by their names and sizes."""
         digest = hashlib.sha256(self.cache.catalog.tobytes())
         digest.update((self.cache.folder / "names.bin").read_bytes())
         digest.update(self.numbers.tobytes())

@@ -1,4 +1,4 @@
-"""Photos to learn from: folders, zips and tars, scanned once, decoded when they are needed."""
+"""Photos to train on: folders, zips and tars, scanned once, decoded when they are needed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class PhotoSet(Protocol):
         ...
 
     def fingerprint(self) -> str:
-        """Tells these photos in this order from any others."""
+        """Identifies these photos in this order."""
         ...
 
 
@@ -109,7 +109,7 @@ class Photos:
         )
 
     def fingerprint(self) -> str:
-        """Tells these photos in this order from any others, wherever they are stored."""
+        """Identifies these photos in this order, wherever they are stored."""
         return hashlib.sha256(b"".join(self.digests)).hexdigest()
 
     def split(self, share: float, seed: int) -> tuple[Photos, Photos]:

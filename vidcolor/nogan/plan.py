@@ -93,7 +93,7 @@ def _estimate(
     elif phase.kind == "critic":
         flops, learning, kept = 3 * critic.flops, critic.weights, critic.activations
     else:
-        # Half of the steps, at least, are the critic's, which sees two pictures per photo.
+        # Half of the steps, at least, are the critic's, which takes two pictures per photo.
         flops = (4 * generator.flops + 9 * critic.flops) / 2
         learning, kept = both, generator.activations + 2 * critic.activations
     memory = both + (LEARNING - 1) * learning + share * kept

@@ -323,7 +323,7 @@ def _table(kind: type, values: Any, key: str) -> Any:
 
 
 def _value(kind: Any, value: Any, key: str) -> Any:
-    """One value of the file -> what the dataclass wants."""
+    """One value of the file -> the type of the dataclass's field."""
     arguments = get_args(kind)
     if get_origin(kind) is Annotated:
         base, limits = arguments

@@ -63,13 +63,13 @@ class Scorer:
         """The figures that `inflection.cost` is made of."""
         colored = [trainer.show(sample) for sample in self._samples()]
         ours, photos = to_arrays(torch.cat(colored)), self.originals
-        vivid, wanted = (np.mean([colorfulness(255 * p) for p in side]) for side in (ours, photos))
+        mine, theirs = (np.mean([colorfulness(255 * p) for p in side]) for side in (ours, photos))
         error = np.mean([((ab(a) - ab(b)) ** 2).mean() for a, b in zip(ours, photos, strict=True)])
         (skin, hue), (real_skin, real_hue) = _skin(ours), _skin(photos)
         saturated, real_saturated = _saturated(ours), _saturated(photos)
         result = {
-            "colorfulness": vivid,
-            "colorfulness_gap": vivid / max(wanted, 1e-6) - 1,
+            "colorfulness": mine,
+            "colorfulness_gap": mine / max(theirs, 1e-6) - 1,
             "ab_error": error**0.5,
             "skin": skin,
             "skin_gap": skin / max(real_skin, 1e-3) - 1,

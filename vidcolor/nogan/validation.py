@@ -35,21 +35,21 @@ class Validation:
         The gain is of the squared error's mean over all photos.
         """
         trainer.ema.eval()
-        losses, vivid, wanted, error, gray = [], [], [], [], []
+        losses, mine, theirs, error, gray = [], [], [], [], []
         for sample in self._samples():
             answer = trainer.generate(sample.input, network=trainer.ema)
             losses.append(trainer.loss(answer, sample).item())
             pictures = (to_arrays(rgb) for rgb in (trainer.show(sample), sample.rgb()))
             for ours, photo in zip(*pictures, strict=True):
-                vivid.append(colorfulness(255 * ours))
-                wanted.append(colorfulness(255 * photo))
+                mine.append(colorfulness(255 * ours))
+                theirs.append(colorfulness(255 * photo))
                 error.append(((ab(ours) - ab(photo)) ** 2).mean())
                 gray.append((ab(photo) ** 2).mean())
         found = {
             "validation_loss": float(np.mean(losses)),
             "ab_gain": 10 * math.log10(np.mean(gray) / max(1e-9, np.mean(error))),
-            "colorfulness": float(np.mean(vivid)),
-            "colorfulness_gap": float(1 - np.mean(vivid) / max(1e-6, np.mean(wanted))),
+            "colorfulness": float(np.mean(mine)),
+            "colorfulness_gap": float(1 - np.mean(mine) / max(1e-6, np.mean(theirs))),
         }
         return {name: round(value, 4) for name, value in found.items()}
 

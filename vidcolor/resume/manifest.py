@@ -98,7 +98,7 @@ class Manifest:
 
 
 def identity(source: Path) -> dict[str, Any]:
-    """What tells a changed source from the one that was read before."""
+    """What a source is recognized by, so that a change is noticed."""
     size, mtime = source.stat().st_size, source.stat().st_mtime_ns
     with source.open("rb") as file:
         head = hashlib.sha256(file.read(SAMPLE)).hexdigest()
@@ -149,7 +149,7 @@ def save_manifest(manifest: Manifest, folder: Path, scratch: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Bring the names in `folder` to the disk."""
+    """Flush the directory entries of `folder` to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -112,7 +112,8 @@ def _is_plain(state: os.stat_result) -> bool:
 
 
 def _is_own(state: os.stat_result, path: Path) -> bool:
-    """Whether what has this state belongs to this user, as far as the file system tells users."""
+    """Whether what has this state belongs to this user, as far as the file system
+    distinguishes users."""
     return state.st_uid == os.geteuid() or state.st_uid == _owner_of_new_files(path.parent)
 
 

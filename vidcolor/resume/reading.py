@@ -54,7 +54,7 @@ def skip(frames: Iterator[LumaFrame], count: int, tail: Tail, film: Film) -> Non
 
 
 def not_as_before(film: Film) -> MediaError:
-    """The kept frames cannot be told from those that are missing."""
+    """The error for a film whose kept frames cannot be matched with what is decoded now."""
     return MediaError(f"{film.path} is not decoded as it was before; add --fresh to start over")
 
 

@@ -8,13 +8,13 @@ from vidcolor.errors import WeightsError
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A published model. What is None or empty is not known, because the file comes with us."""
+    """A published model. Fields are None or empty where the file comes with vidcolor."""
 
     name: str
     file: str
     architecture: Literal["deep", "wide", "lite"]
     render_factor: int
-    """Default side of the square that the generator sees, in units of 16 pixels."""
+    """Default side of the square that the generator computes on, in units of 16 pixels."""
     origin: str
     license: str
     size: int | None = None

@@ -22,7 +22,7 @@ from vidcolor.weights.check import is_html
 from vidcolor.weights.deoldify import fold_norms, rename
 
 LARGEST_NUMBER = 1e8
-"""No weight of a trained network comes near to this; fp32 overflows soon after it."""
+"""No weight of a trained network comes close to this; fp32 overflows soon above it."""
 
 MOST_TENSORS = 2_000
 """In a safetensors file; the largest network that is known has about 700."""
@@ -59,7 +59,7 @@ def load_trainable_lite(path: Path) -> tuple[MobileLite, dict[str, str]]:
     """
     network, metadata = _load(path, fold=False)
     if not isinstance(network, MobileLite):
-        raise WeightsError(f"{path} is no lite on a MobileNet; only such a file can go on learning")
+        raise WeightsError(f"{path} is no lite on a MobileNet; no other can be trained further")
     return network, metadata
 
 
@@ -174,7 +174,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     except pickle.UnpicklingError as error:
         if wanted := re.search(r"GLOBAL (\S+)", str(error)):
             raise WeightsError(
-                f"{path} wants to run {wanted[1]}, which weights never need; "
+                f"{path} would run {wanted[1]} when loaded, which weights never need; "
                 "fetch it from where the model is published, or save its state_dict alone"
             ) from error
         raise WeightsError(f"{path} is not a checkpoint, or damaged; fetch it again") from error

@@ -33,7 +33,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def silent(done: int, total: int) -> None:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
 
 def fetch(
@@ -41,7 +41,7 @@ def fetch(
 ) -> Path:
     """Download the model's file into `folder` and return its path.
 
-    While it is on its way the file bears the suffix .part; an interrupted download, Ctrl-C
+    While it is downloaded the file has the suffix .part; an interrupted download, Ctrl-C
     included, leaves that behind and the next one goes on from there. If another run is
     downloading the same file, this one waits for it and reports the other's progress.
     timeout: seconds without a single byte after which a mirror is given up.
@@ -241,7 +241,7 @@ class _Download:
 
     @contextmanager
     def _network_errors(self) -> Iterator[None]:
-        """Tell what goes wrong in the network from what goes wrong on the disk."""
+        """Turn errors of the network, but not those of the disk, into _MirrorError."""
         try:
             yield
         except HTTPError as error:

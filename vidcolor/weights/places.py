@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def find(model: Model, weights_dir: Path | None = None) -> Path | None:
-    """The model's file if it is at hand, checked as cheaply as `damage` does; else None.
+    """The model's file if it is on this machine, checked as `damage` does; else None.
 
     Raises WeightsError if the file found is damaged: another one is not silently taken instead.
     """
@@ -57,7 +57,7 @@ def download_folder(weights_dir: Path | None = None) -> Path:
 
 
 def carried_folder() -> Path:
-    """The data folder that travels with us: in a wheel inside the package, in a clone beside it."""
+    """The data folder of this installation: in a wheel inside the package, in a clone beside it."""
     inside = PACKAGE / "_data" / "weights"
     return inside if inside.is_dir() else PACKAGE.parent / "weights"
 

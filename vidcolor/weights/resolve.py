@@ -10,7 +10,7 @@ from vidcolor.weights.places import download_folder, find
 def resolve(
     name_or_path: str, weights_dir: Path | None = None, *, on_progress: Progress = silent
 ) -> Path:
-    """The file of a model, which is fetched if it is not at hand, or of a path, taken as it is.
+    """The file of a model, which is downloaded if it is not on this machine, or of a path.
 
     on_progress: called with (bytes there, bytes of the file) while a model is downloaded.
     Raises WeightsError if there is no such model or file, or it is damaged, or cannot be fetched.

@@ -1,1 +1,1 @@
-"""Steady chroma from chroma that flickers: frames in, frames out, nothing of files or networks."""
+"""Temporal smoothing of chroma: frames in, frames out; no files, no networks."""

@@ -17,8 +17,8 @@ from vidcolor.chroma.temporal.opencv import OpenCV
 from vidcolor.chroma.temporal.settings import SmoothSettings
 
 MAX_GRID_PIXELS = 512 * 512
-"""Most pixels of the grid on which motion is estimated and chroma is accumulated. A grid smaller
-than chroma lets flicker of fine detail pass."""
+"""Most pixels of the grid on which motion is estimated and chroma is accumulated. On a grid
+smaller than chroma, flicker of fine detail remains."""
 
 BATCH = 8
 """Frames per optical flow call: enough to keep a GPU busy, few enough for its memory."""
@@ -53,7 +53,7 @@ class SmallFrame(NamedTuple):
 
 
 class FilterState(NamedTuple):
-    """All that is needed to go on after a frame."""
+    """All that is needed to continue after a frame."""
 
     luma: Planes
     """(1, 1, h, w), 0 to 255, on the grid."""
@@ -75,13 +75,13 @@ class FilterState(NamedTuple):
 
 
 class FilteredFrame(NamedTuple):
-    """One frame with the color that it keeps."""
+    """One frame with its filtered chroma."""
 
     pts: int
     chroma: Tensor
-    """(2, h', w') float32 in [-0.5, 0.5], where it was steadied."""
+    """(2, h', w') float32 in [-0.5, 0.5], on the device of the filter's backend."""
     state: FilterState | None
-    """To go on after this frame; None where smoothing is off."""
+    """To continue after this frame; None where smoothing is off."""
 
 
 class _WindowFrame(NamedTuple):

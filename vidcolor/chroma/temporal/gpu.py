@@ -1,4 +1,4 @@
-"""Steadying's planes on a GPU, where chroma is made and where it is wanted again."""
+"""The temporal filter's operations in torch, for chroma that is on a GPU."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from vidcolor.chroma.temporal.optical_flow import mean_around, optical_flow, pix
 
 
 class Gpu:
-    """A `Backend` of tensors on one device. torch's CPU will do too, slowly: the tests use it."""
+    """A `Backend` of tensors on one device: CUDA, or torch's CPU for tests, which is slow."""
 
     def __init__(self, device: torch.device):
         self._device = device

@@ -61,8 +61,8 @@ class Tracker:
         """Of all pairs at once. flow: from `target` to the frame that is carried, in pixels;
         reverse: the other way. grain: variance of what grain alone could make them differ by.
 
-        Trust falls where going there and back ends elsewhere (Sundaram et al. 2010), where luma
-        differs by more than its grain and the whole picture's flicker, and it is nothing outside
+        Confidence is lower where the forward and backward flow disagree (Sundaram et al. 2010) and
+        where luma differs by more than its grain and the whole picture's flicker; it is 0 outside
         the picture.
         """
         backend = self._backend

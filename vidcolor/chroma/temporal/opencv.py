@@ -1,4 +1,4 @@
-"""Steadying's planes on a CPU, where OpenCV is several times as fast as torch."""
+"""The temporal filter's operations on a CPU, where OpenCV is several times as fast as torch."""
 
 from functools import lru_cache
 
@@ -16,13 +16,13 @@ FINEST_SCALE = 1
 
 class OpenCV:
     """A `Backend` of numpy arrays; its optical flow is DIS (Kroeger et al. 2016, Fast Optical Flow
-    using Dense Inverse Search). One object for pictures of one size: DIS remembers the smallest.
+    using Dense Inverse Search). One object for pictures of one size, since DIS keeps its buffers.
     """
 
     def __init__(self) -> None:
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
         self._flow.setFinestScale(FINEST_SCALE)
-        # Refinement would take as long again and steadies colors no better.
+        # Refinement would double the time and does not reduce flicker further.
         self._flow.setVariationalRefinementIterations(0)
 
     def planes(self, values: Tensor) -> NDArray:

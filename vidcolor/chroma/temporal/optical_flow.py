@@ -2,7 +2,7 @@
 
 Lucas and Kanade 1981 (An Iterative Image Registration Technique with an Application to Stereo
 Vision), for every pixel, from coarse to fine (Bouguet 2001, Pyramidal Implementation of the
-Lucas Kanade Feature Tracker). Where a window shows too little to tell, a pixel moves with its
+Lucas Kanade Feature Tracker). Where a window has too little texture, a pixel moves with its
 neighbors; where a neighbor's motion explains it better than its own, it takes that (as Barnes et
 al. 2009, PatchMatch).
 """
@@ -20,7 +20,7 @@ CONTRAST = 50.0
 FAINTEST = 2.0
 """Deviation below which there is nothing but noise to stretch."""
 LONGEST_STEP = 1.0
-"""Pixels that one of them may be long: a straight line is a picture of luma no farther."""
+"""Longest of them, in pixels: luma is close to linear no farther."""
 WINDOW = 5
 """Side, in pixels, of the mean that is taken twice for a window with soft edges."""
 NEIGHBORS = 7
@@ -30,7 +30,8 @@ NEAR = 12
 LAZY = 1.0
 """What a guess costs, in squared levels of luma for each of its squared pixels."""
 PLAIN = 60.0
-"""Variance of luma's slope, in squared levels of 255 a pixel, at which a window has half a say."""
+"""Variance of luma's slope, in squared levels of 255 a pixel, at which a window's own
+motion and its neighbors' mean have the same weight."""
 
 
 def optical_flow(here: Tensor, there: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ def mean_around(planes: Tensor, side: int) -> Tensor:
 
 
 def _stretched(here: Tensor, there: Tensor) -> tuple[Tensor, Tensor]:
-    """Dark and dull pictures with the contrast of others, or no motion in them would be seen."""
+    """Both pictures with at least CONTRAST: without it, no motion is found in dark or dull ones."""
     variance = torch.cat([here, there], 3).var((1, 2, 3), keepdim=True)
     gain = (CONTRAST / variance.sqrt().clamp(min=FAINTEST)).clamp(min=1)
     return here * gain, there * gain
@@ -99,10 +100,10 @@ def _best(here: Tensor, there: Tensor, guesses: list[Tensor]) -> Tensor:
 
 
 def _improved(here: Tensor, there: Tensor, found: Tensor) -> Tensor:
-    """The motion (n, 2, h, w) nearer to what the two pictures say.
+    """The motion (n, 2, h, w), improved by comparing the two pictures.
 
-    In each window the motion is sought that explains what is left between the pictures best, luma
-    being a straight line there; a change of brightness of the whole window is left out.
+    In each window the motion is sought that best explains the remaining difference of the pictures,
+    taking luma as linear there; a change of brightness of the whole window is left out.
     """
     own = pixels(here)
     slope = _slope(here)

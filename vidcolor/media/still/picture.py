@@ -40,7 +40,7 @@ ORIENTATION = 0x0112
 TELLING_TAGS = frozenset(
     {269, 270, 271, 272, 285, 305, 306, 315, 316, 33432, *range(40091, 40096), *EXIF_DIRECTORIES}
 )
-"""EXIF tags that tell of the picture (title, camera, author, ...); the others tell of the file."""
+"""EXIF tags about the picture (title, camera, author, ...); the others are about the file."""
 
 JPEG_EXIF_LIMIT = 65_500
 """Bytes; a JPEG segment holds no more."""
