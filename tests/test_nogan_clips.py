@@ -70,5 +70,5 @@ def test_frames_of_a_few_films_are_read(make_clip, tmp_path):
 def test_clips_that_cannot_be_scored_with(make_clip, tmp_path):
     with pytest.raises(RecipeError, match="too few frames to score with"):
         read_clips((make_clip("one_frame.mp4"),), SIZE)
-    with pytest.raises(MediaError, match="no film"):
+    with pytest.raises(MediaError, match="neither a film nor a folder of films"):
         read_clips((tmp_path,), SIZE)
