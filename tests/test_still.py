@@ -5,7 +5,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import PIL
 import pytest
 import torch
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
@@ -268,18 +267,7 @@ def test_16_bits_become_8_where_the_format_has_no_more(lite, tmp_path):
         assert np.abs(luma(np.asarray(after)) - scene(depth=16) / 257).mean() < 2
 
 
-READS_YCBCR = int(PIL.__version__.split(".")[0]) >= 13
-
-
-@pytest.mark.parametrize(
-    "mode",
-    [
-        *("1", "L", "P", "CMYK"),
-        pytest.param(
-            "YCbCr", marks=pytest.mark.skipif(not READS_YCBCR, reason="Pillow before 13 cannot")
-        ),
-    ],
-)
+@pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "YCbCr"])
 def test_other_modes(mode, lite, tmp_path):
     image = Image.fromarray(tinted()).convert(mode)
     image.save(tmp_path / "a.tif")
