@@ -1,4 +1,4 @@
-"""All of a film's frames on their way from the file to the encoder, stage by stage."""
+"""The stages between reading a film's luma and encoding its chroma."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -42,7 +42,7 @@ class ColoredFrame(NamedTuple):
 
 
 class EncodedFrame(NamedTuple):
-    """One colored frame on its way to the encoder."""
+    """One frame as the encoder takes it."""
 
     piece: int
     luma: LumaFrame

@@ -58,7 +58,9 @@ def contact_sheet(
     with published(target) as unfinished:
         cells = [[cell(row.gray, row.label) for row in rows]]
         for column in columns:
-            cells.append([cell(colored(column.colorizer, row.gray), column.label) for row in rows])
+            cells.append(
+                [cell(colorize_array(row.gray, column.colorizer), column.label) for row in rows]
+            )
         sheet = np.concatenate([np.concatenate(pictures, 0) for pictures in cells], 1)
         Image.fromarray(sheet).save(unfinished, "PNG")
 
@@ -92,11 +94,6 @@ def frame_at(film: Film, time: float) -> np.ndarray:
     height = round(FRAME_WIDTH * film.height / float(film.width * film.sample_aspect))
     with read_luma(film, (FRAME_WIDTH, max(16, height)), start=time, end=time + LOOK) as frames:
         return next(frames).pixels
-
-
-def colored(colorizer: Colorizer, gray: np.ndarray) -> np.ndarray:
-    """(h, w) uint8 luma -> (h, w, 3) uint8 RGB."""
-    return colorize_array(gray, colorizer)
 
 
 def cell(picture: np.ndarray, label: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Which device colors, and in which precision."""
+"""Choice of device and precision; running out of memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

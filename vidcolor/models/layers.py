@@ -1,4 +1,4 @@
-"""The pieces that the generators and the critic are built from."""
+"""Layers of the generators and the critic."""
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ class ConvReluNorm(nn.Module):
 
 
 class ShuffleUp(nn.Module):
-    """Twice the size by pixel shuffle, then a 2x2 blur against its checkerboard.
+    """Twice the size by pixel shuffle, then a 2x2 mean, which removes its checkerboard pattern.
 
     (B, in, H, W) -> (B, out, 2H, 2W). Without `norm` the convolution has a bias instead.
     """

@@ -21,15 +21,15 @@ from torch.nn import functional as F
 from vidcolor.models.network import ChromaGenerator, read_shape
 
 STRIDE = 32
-"""`Lite.logits` wants sides that are multiples of this; `Lite.forward` pads the others."""
+"""`Lite.logits` needs sides that are multiples of this; `Lite.forward` pads others."""
 
 SCALE = 4
-"""Chroma comes out this many times smaller than the luma went in."""
+"""Width and height of the luma over those of the chroma."""
 
 
 @dataclass(frozen=True)
 class LiteShape:
-    """The dimensions of a `Lite`; they travel in its safetensors metadata."""
+    """The dimensions of a `ResidualLite`, stored in its safetensors metadata."""
 
     widths: tuple[int, ...] = (48, 104, 192, 288)
     """Channels of the encoder stages at /4, /8, /16 and /32."""
@@ -65,7 +65,7 @@ class Residual(nn.Module):
         return torch.relu(x + self.second(self.first(x)))
 
 
-class Glance(nn.Module):
+class GlobalExcitation(nn.Module):
     """Channel attention: channels are weighted by functions of their global mean and spread.
 
     Squeeze-and-excitation (Hu et al. 2018) with the standard deviation beside the mean.
@@ -79,9 +79,8 @@ class Glance(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         variance, mean = torch.var_mean(x.float(), dim=(2, 3), correction=0)
-        spread = (
-            variance + 1e-6
-        ).sqrt()  # a channel may be constant, and the root has no slope there
+        # A channel may be constant, where the root has no finite gradient.
+        spread = (variance + 1e-6).sqrt()
         weights = self.weigh(torch.cat((mean, spread), 1).to(x.dtype))
         return x * weights[:, :, None, None]
 
@@ -193,7 +192,7 @@ class ResidualLite(Lite):
                 conv_bn_relu(inputs, outputs, stride=2),
                 Residual(outputs),
                 Residual(outputs),
-                Glance(outputs),
+                GlobalExcitation(outputs),
             )
             for inputs, outputs in itertools.pairwise(widths)
         )

@@ -25,17 +25,18 @@ class UNetShape:
     depths: tuple[int, ...]
     """Residual blocks in each of the encoder's four stages."""
     widths: tuple[int, ...] = (64, 128, 256, 512)
-    """Inner channels of each stage; the first is also the stem's. A bottleneck puts out 4 times."""
+    """Inner channels of each stage; the first is also the stem's. Bottlenecks have 4 times as many
+    output channels."""
     ups: tuple[int, ...]
     """Channels after the pixel shuffle of each of the four decoder blocks."""
     decoder: tuple[int, ...]
-    """Channels that each decoder block puts out."""
+    """Output channels of each decoder block."""
     convs: int
     """3x3 convolutions in each decoder block."""
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> UNetShape:
-        """Read the shape off a state dict of `UNet`. Raises KeyError for a tensor it lacks."""
+        """The dimensions of a state dict of `UNet`. Raises KeyError for a tensor it lacks."""
 
         def count(template: str) -> int:
             number = 1
@@ -112,7 +113,7 @@ class UNet(RgbGenerator):
 
     @property
     def default_render_factor(self) -> int:
-        """That of the published model of this architecture which is best known."""
+        """That of `artistic` for deep, of `video` for wide."""
         return 35 if self.shape.encoder == "basic" else 21
 
     @classmethod
