@@ -129,12 +129,13 @@ def test_wrong_input_gets_one_line_that_says_what_to_do(words, code, said, clip,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt"]
 
 
-def test_the_traceback_can_be_asked_for(tmp_path, monkeypatch):
-    text = tmp_path / "notes.mp4"
-    text.write_text("not a film")
-    assert isinstance(vidcolor(text, "--model", text).exception, SystemExit)
+def test_the_traceback_can_be_asked_for(clip, tmp_path, monkeypatch):
+    text = tmp_path / "notes.pth"
+    text.write_text("not a model")
+    words = (clip, "-o", tmp_path / "out.mp4", "--model", text)
+    assert isinstance(vidcolor(*words).exception, SystemExit)
     monkeypatch.setenv("VIDCOLOR_TRACEBACK", "1")
-    assert isinstance(vidcolor(text, "--model", text).exception, WeightsError)
+    assert isinstance(vidcolor(*words).exception, WeightsError)
 
 
 @pytest.mark.parametrize(

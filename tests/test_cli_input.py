@@ -178,6 +178,12 @@ def test_summaries_in_the_list_of_commands_match_their_help():
         assert vidcolor(name, "--help").exit_code == 0
 
 
+@pytest.mark.parametrize("words", [[], ["weights"]])
+def test_help_is_shown_where_no_command_is_given(words):
+    said = vidcolor(*words).output
+    assert "\nCommands:\n" in said
+
+
 def test_help_lists_commands_without_loading_them():
     code = (
         "import sys; from vidcolor.cli import vidcolor\n"

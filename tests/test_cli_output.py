@@ -178,6 +178,14 @@ def test_something_is_said_before_torch_is_loaded(clip, tmp_path):
         assert first in said.split("torch\n")[0], said
 
 
+@pytest.mark.parametrize("words", [["--crf", "99"], ["-o", "out.xyz"], ["--codec", "copy"]])
+def test_wrong_encodings_are_refused_before_a_model_is_loaded(words, clip, tmp_path):
+    result = vidcolor(clip, "-o", tmp_path / "out.mp4", *words, "--model", "lite", *QUICK)
+    assert result.exit_code == 1
+    assert "render factor" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_shipped_model_is_verified_by_its_hash():
     assert sha256(carried_folder() / LITE.file) == LITE.sha256, (
         "weights/lite.safetensors has changed: write its SHA-256 into weights/catalog.py"
@@ -194,3 +202,20 @@ def test_a_command_can_be_given_to_a_shell_again():
         ["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True
     ).stdout
     assert said.split(b"\0")[:-1] == [os.fsencode(word) for word in words]
+
+
+def test_the_command_alone_sets_the_environment():
+    code = (
+        "import os, sys, vidcolor, vidcolor.cli\n"
+        "assert 'OMP_WAIT_POLICY' not in os.environ\n"
+        "sys.argv = ['vidcolor', '--version']\n"
+        "try: vidcolor.cli.main()\n"
+        "except SystemExit: pass\n"
+        "assert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE'\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    environment = {name: v for name, v in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr

@@ -112,6 +112,8 @@ def _in_one_line() -> Iterator[None]:
         if os.environ.get("VIDCOLOR_TRACEBACK"):
             raise
         raise click.ClickException(one_line(str(error))) from error
+    except click.exceptions.NoArgsIsHelpError:  # its message is the help
+        raise
     except click.ClickException as error:
         vars(error)["message"] = one_line(error.message or "")
         raise

@@ -18,8 +18,9 @@ from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.cli.names import names_of, shell_command
 from vidcolor.cli.progress import Reporter
 from vidcolor.cli.text import count, one_line
+from vidcolor.errors import MediaError
 from vidcolor.inference.settings import RenderSettings
-from vidcolor.media.containers import EncodeSettings, complete
+from vidcolor.media.containers import EncodeSettings, complete, encoder_options, muxer
 from vidcolor.media.probe import probe
 from vidcolor.resume.done_log import DoneLog
 from vidcolor.resume.store import PieceSettings, kept
@@ -111,7 +112,8 @@ class Session:
         self.announce()
         for job in self.jobs:
             if job.source.exists() and (self.options["overwrite"] or not job.target.exists()):
-                self.colorizer(job.kind)  # a model that cannot be loaded stops the run at once
+                if self.fits(job):
+                    self.colorizer(job.kind)  # a model that cannot be loaded stops the run at once
                 break
         settings = {name: value for name, value in self.options.items() if name not in TELLING}
         done_log = DoneLog(settings)
@@ -127,6 +129,14 @@ class Session:
         if len(self.outcomes) > 1 and not self.options["quiet"]:
             self.console.print(table(self.outcomes, self.names))
         return self.outcomes
+
+    def fits(self, job: Job) -> bool:
+        """Whether the job can be tried; if not, `work` says why."""
+        try:
+            check_encoding(job, self.settings.encode)
+        except MediaError:
+            return False
+        return True
 
     def announce(self) -> None:
         """What will be done; loading torch and the model takes seconds after this line."""
@@ -144,6 +154,7 @@ class Session:
 
         started = time.monotonic()
         self.job = job
+        check_encoding(job, self.settings.encode)  # what is wrong there need not wait for a model
         with self.reporter.film(self.names[job.source]) as progress:
             if job.kind == "still":
                 warnings = colorize_image(job.source, job.target, self.colorizer(job.kind))
@@ -254,6 +265,14 @@ def table(outcomes: Sequence[Outcome], names: Mapping[Path, str]) -> Table:
     return result
 
 
+def check_encoding(job: Job, encode: EncodeSettings) -> None:
+    """Raises MediaError for a source that is no film, or settings that do not fit it."""
+    if job.kind == "film":
+        film = probe(job.source)
+        muxer(job.target.suffix)
+        encoder_options(film, complete(film, encode, job.target.suffix))
+
+
 def describe_film(job: Job, encode: EncodeSettings) -> str:
     """How a film is read and written, in one line."""
     film = probe(job.source)
@@ -261,6 +280,6 @@ def describe_film(job: Job, encode: EncodeSettings) -> str:
     return (
         f"{job.source}: {film.codec} in {film.container}, {film.width}x{film.height} "
         f"{film.pixel_format}, {film.matrix}, {float(film.frame_rate or 0):.3f} fps, "
-        f"{len(film.streams)} streams -> {written.codec} {written.pix_fmt}, "
+        f"{count(len(film.streams), 'stream')} -> {written.codec} {written.pix_fmt}, "
         f"crf {written.crf}, preset {written.preset}"
     )
