@@ -13,7 +13,7 @@ from pathlib import Path
 
 from speed import ffmpeg
 
-from vidcolor import Colorizer, RenderSettings, colorize_film
+from vidcolor import Colorizer, colorize_film
 from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.settings import FilmSettings
 from vidcolor.weights.catalog import LITE
@@ -40,14 +40,11 @@ def cpu_seconds() -> float:
 
 
 def run(source: Path, smooth: str, edges: str) -> float:
-    colorizer = Colorizer(
-        load_generator(carried_folder() / LITE.file), RenderSettings(edges=edges), device="cpu"
-    )
+    colorizer = Colorizer(load_generator(carried_folder() / LITE.file), device="cpu")
     started = cpu_seconds()
     target = source.with_name("ours.mp4")
-    colorize_film(
-        source, target, colorizer, FilmSettings(smooth=SmoothSettings(strength=smooth), fresh=True)
-    )
+    settings = FilmSettings(smooth=SmoothSettings(strength=smooth), edges=edges, fresh=True)
+    colorize_film(source, target, colorizer, settings)
     return cpu_seconds() - started
 
 

@@ -149,7 +149,7 @@ def stills(network: UNet, name: str) -> dict[str, Tensor]:
     steps = {}
     for render_factor in tiny.RENDER_FACTORS:
         colorizer = exact(network, render_factor)
-        final = colorize_array(tiny.picture(), colorizer)
+        final = colorize_array(tiny.picture(), colorizer, edges="bilinear")
         made = {
             "square": colorizer.gray,
             "painted": colorizer.painted,

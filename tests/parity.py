@@ -27,7 +27,7 @@ class Watched(Colorizer):
 
 def exact(generator: UNet, render_factor: int) -> Watched:
     """With the settings under which DeOldify's arithmetic is followed step by step."""
-    settings = RenderSettings(render_factor=render_factor, precision="fp32", edges="bilinear")
+    settings = RenderSettings(render_factor=render_factor, precision="fp32")
     return Watched(generator, settings, device="cpu")
 
 

@@ -19,6 +19,7 @@ from vidcolor import (
     colorize_frames,
 )
 from vidcolor.arrays import CutScores
+from vidcolor.chroma.edges import EDGES
 from vidcolor.media.probe import probe
 from vidcolor.media.read import read_luma
 from vidcolor.models.lite import LiteShape, ResidualLite
@@ -70,10 +71,10 @@ def test_every_kind_of_array_keeps_its_luma_and_type(shape, dtype, lite):
 
 def test_a_batch_gives_what_its_pictures_give(lite):
     batch = as_type(np.stack([gray(seed) for seed in range(5)]), "uint8")
-    for colorizer in (lite, lite.with_settings(RenderSettings(render_factor=4, edges="bilinear"))):
-        together = colorize_array(batch, colorizer)
+    for edges in EDGES:
+        together = colorize_array(batch, lite, edges=edges)
         for picture, want in zip(batch, together, strict=True):
-            apart = colorize_array(picture, colorizer)
+            apart = colorize_array(picture, lite, edges=edges)
             assert np.abs(apart.astype(int) - want).max() <= 1
 
 

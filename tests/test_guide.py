@@ -7,9 +7,10 @@ import torch
 from films import FFV1, SMALL, pictures
 from torch.nn import functional as F
 
+from vidcolor.chroma.edges import EDGES
 from vidcolor.film import colorize_film
 from vidcolor.inference.colorizer import Colorizer
-from vidcolor.inference.settings import EDGES, RenderSettings
+from vidcolor.inference.settings import RenderSettings
 from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.merge import chroma_size
 from vidcolor.media.probe import Film, probe
@@ -117,13 +118,13 @@ def test_colors_of_a_film_end_at_outlines(clip, tmp_path):
     shape = LiteShape(widths=(8, 8, 8, 8), decoder=(8, 8, 8), bins=2)
     off = {}
     for edges in EDGES:
-        settings = RenderSettings(render_factor=4, edges=edges)
+        settings = RenderSettings(render_factor=4)
         target = tmp_path / f"{edges}.mkv"
         colorize_film(
             clip,
             target,
             Warmer(ResidualLite(shape), settings, device="cpu"),
-            FilmSettings(encode=FFV1),
+            FilmSettings(encode=FFV1, edges=edges),
         )
         errors = []
         for picture in pictures(target):

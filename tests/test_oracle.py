@@ -76,7 +76,7 @@ def test_still(case, generator, oracle):
     image, render_factor = case.split("_rf")
     colorizer = exact(generator, int(render_factor))
     rgb = oracle[f"img_{image}"]
-    final = colorize_array(rgb, colorizer)
+    final = colorize_array(rgb, colorizer, edges="bilinear")
     painted = colorizer.painted[0].movedim(0, 2).numpy()
     height, width, _ = rgb.shape
     raw = Image.fromarray(painted).resize((width, height), Image.Resampling.BILINEAR)

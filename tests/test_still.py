@@ -12,10 +12,11 @@ from torch.nn import functional as F
 
 from vidcolor import arrays
 from vidcolor.arrays import colorize_array
+from vidcolor.chroma.edges import EDGES
 from vidcolor.chroma.matrices import rgb_to_chroma
 from vidcolor.errors import MediaError
 from vidcolor.inference.colorizer import Colorizer
-from vidcolor.inference.settings import EDGES, RenderSettings
+from vidcolor.inference.settings import RenderSettings
 from vidcolor.models.lite import LiteShape, ResidualLite
 from vidcolor.models.unet import UNet, UNetShape
 from vidcolor.still import colorize_image
@@ -106,7 +107,7 @@ def test_deoldify_steps_with_opencv_and_pillow(unet):
     yuv[..., 0] = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV)[..., 0]
     want = cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB)
 
-    got = colorize_array(rgb, colorizer_of(unet, edges="bilinear"))
+    got = colorize_array(rgb, colorizer_of(unet), edges="bilinear")
     assert colorfulness(want) > 0.05
     assert np.abs(got.astype(int) - want).max() <= 3
     assert (got != want).mean() <= 1e-3
@@ -116,8 +117,8 @@ def test_deoldify_steps_with_opencv_and_pillow(unet):
 def test_deep_luma_gets_the_colors_that_8_bits_get(edges, unet):
     deep = tinted(depth=16)
     shallow = ((deep.astype(int) + 128) // 257).astype(np.uint8)
-    got = colorize_array(deep, colorizer_of(unet, edges=edges))
-    want = colorize_array(shallow, colorizer_of(unet, edges=edges))
+    got = colorize_array(deep, colorizer_of(unet), edges=edges)
+    want = colorize_array(shallow, colorizer_of(unet), edges=edges)
     assert np.abs(got / 257 - want).max() <= 1.6
 
 
@@ -143,8 +144,8 @@ def test_colors_end_at_outlines(side, lite, monkeypatch):
     gray = np.repeat(np.rint(luma(signal())).astype(np.uint8)[..., None], 3, axis=2)
     off = {}
     for edges in EDGES:
-        settings = RenderSettings(render_factor=4, precision="fp32", edges=edges)
-        got = colorize_array(gray, Knowing(lite.generator, settings, device="cpu"))
+        settings = RenderSettings(render_factor=4, precision="fp32")
+        got = colorize_array(gray, Knowing(lite.generator, settings, device="cpu"), edges=edges)
         off[edges] = np.abs(got.astype(int) - signal()).mean()
     assert off["guided"] < 0.5 * off["bilinear"]
 

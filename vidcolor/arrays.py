@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidcolor.chroma import matrices, opencv_yuv
+from vidcolor.chroma.edges import check_edges
 from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.chroma.upsample import upsample
 from vidcolor.errors import VidcolorError
@@ -33,26 +34,29 @@ Size: TypeAlias = tuple[int, int]
 """(width, height)"""
 
 
-def colorize_array(array: NDArray, colorizer: Colorizer) -> NDArray:
+def colorize_array(array: NDArray, colorizer: Colorizer, *, edges: str = "guided") -> NDArray:
     """Color a picture, or a batch of independent pictures, and keep their luma.
 
     array: (H, W) gray or (H, W, 3) RGB; or N of them, (N, H, W) or (N, H, W, 3). uint8, uint16, or
     floating point in [0, 1]. Three dimensions of which the last is 3 are one RGB picture.
+    edges: "guided" enlarges colors along the edges of luma, "bilinear" interpolates them, and with
+    a generator that makes RGB follows DeOldify's arithmetic step by step.
     -> RGB of the same type: (H, W, 3) or (N, H, W, 3).
     Raises VidcolorError for another shape, type or range; DeviceError and WeightsError as
     `Colorizer.chroma` does. The frames of a film are better colored by `colorize_frames`, which
     keeps their colors from flickering.
     """
+    check_edges(edges)
     pictures, single = _as_pictures(array)
     with enough_memory("a picture was colored", "close other programs, or scale it down"):
         colored = np.empty(pictures.shape, pictures.dtype)
         step = colorizer.batch_size
         for first in range(0, len(pictures), step):
             batch = slice(first, first + step)
-            if colorizer.makes_rgb and colorizer.settings.edges == "bilinear":
+            if colorizer.makes_rgb and edges == "bilinear":
                 _color_as_deoldify(pictures[batch], colorizer, colored[batch])
             else:
-                _color(pictures[batch], colorizer, colored[batch])
+                _color(pictures[batch], colorizer, edges, colored[batch])
     return colored[0] if single else colored
 
 
@@ -61,6 +65,7 @@ def colorize_frames(
     colorizer: Colorizer,
     smooth: SmoothSettings | None = None,
     *,
+    edges: str = "guided",
     output: Literal["rgb", "chroma"] = "rgb",
     on_frame: Callable[[int], object] = lambda done: None,
 ) -> abc.Generator[NDArray, None, None]:
@@ -70,6 +75,7 @@ def colorize_frames(
     floating point in [0, 1]. They are read in another thread, some batches ahead, so each must be
     an array of its own, which is not written to again.
     smooth: how much colors are filtered over time; None for the default.
+    edges: as for `colorize_array`.
     output: "rgb" yields (H, W, 3) of the frame's type; "chroma" yields (2, H, W) float32, the
     BT.601 chroma (Cb, Cr) in [-0.5, 0.5], for programs that keep their own luma.
     on_frame: called with the number of colored frames before each is yielded.
@@ -78,8 +84,9 @@ def colorize_frames(
     `for` loop over it and deleting it, ends its threads.
     Raises VidcolorError for frames of another kind, DeviceError and WeightsError.
     """
+    check_edges(edges)
     pictures: deque[NDArray] = deque()
-    luma = _luma_frames(frames, colorizer, pictures)
+    luma = _luma_frames(frames, colorizer, edges, pictures)
     numbered = ((0, frame) for frame in luma)
     with closing(colored_frames(numbered, colorizer, smooth or SmoothSettings())) as colored:
         for number, frame in enumerate(colored, 1):
@@ -139,7 +146,7 @@ def _color_as_deoldify(pictures: NDArray, colorizer: Colorizer, into: NDArray) -
             target[rows] = _pixels(opencv_yuv.merge(luma, uv), picture.dtype)
 
 
-def _color(pictures: NDArray, colorizer: Colorizer, into: NDArray) -> None:
+def _color(pictures: NDArray, colorizer: Colorizer, edges: str, into: NDArray) -> None:
     """As films are colored: chroma, enlarged, joins the luma of every pixel."""
     height, width = pictures.shape[1:3]
     size = colorizer.luma_size(width, height)
@@ -148,19 +155,19 @@ def _color(pictures: NDArray, colorizer: Colorizer, into: NDArray) -> None:
     made = colorizer.chroma(_luma_batch(small)).cpu()
     for picture, gray, chroma, target in zip(pictures, grays, made, into, strict=True):
         guide = None
-        if colorizer.settings.edges == "guided":
+        if edges == "guided":
             gray.thumbnail((GUIDE_SIDE, GUIDE_SIDE), Image.Resampling.BOX)
             guide = np.array(gray)
         _merge(picture, _full_size(chroma[None], guide, picture.shape), target)
 
 
 def _luma_frames(
-    frames: Iterable[NDArray], colorizer: Colorizer, pictures: deque[NDArray]
+    frames: Iterable[NDArray], colorizer: Colorizer, edges: str, pictures: deque[NDArray]
 ) -> Iterator[LumaFrame]:
     """Each frame at the generator's input size; the frames themselves are put into `pictures`."""
     scores = CutScores()
     shape = None
-    guided = colorizer.settings.edges == "guided"
+    guided = edges == "guided"
     for number, frame in enumerate(frames):
         (picture, *others), single = _as_pictures(frame)
         if others or not single:

@@ -94,6 +94,7 @@ def colorize_film(
         colorizer=colorizer,
         encode=encode,
         smooth=settings.smooth,
+        edges=settings.edges,
         start=start,
         end=end,
     )
@@ -120,7 +121,7 @@ def colorize_film(
         make_pieces(
             work, pieces, store, on_frame=lambda done: on_frame(done, total), warn=warnings.append
         )
-        mark = color_mark(colorizer, smooth=settings.smooth.strength)
+        mark = color_mark(colorizer, settings.edges, smooth=settings.smooth.strength)
         with _unchanged_source(film, store):
             warnings += join(
                 film,
@@ -292,6 +293,7 @@ def settings_of(work: Work, pieces: PieceSettings) -> dict[str, Any]:
             **asdict(work.encode),
             "deinterlace": work.film.deinterlace,
             "smooth": work.smooth.strength,
+            "edges": work.edges,
             "piece_seconds": pieces.seconds,
             "piece_cuts": [pieces.cut_from, pieces.cut_score],
         }

@@ -63,6 +63,7 @@ class Work:
     encode: EncodeSettings
     """With all defaults filled in."""
     smooth: SmoothSettings
+    edges: str
     start: float | None
     end: float | None
 
@@ -80,7 +81,7 @@ class Work:
     @property
     def guide(self) -> tuple[int, int] | None:
         """(width, height) of the luma along whose edges chroma is enlarged, if it is."""
-        if self.colorizer.settings.edges == "bilinear":
+        if self.edges == "bilinear":
             return None
         return chroma_size(self.film, self.encode)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from vidcolor.chroma.edges import check_edges
 from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.errors import VidcolorError
 from vidcolor.media.containers import EncodeSettings
@@ -16,6 +17,9 @@ class FilmSettings:
     """Codec, quality, pixel format, comparison."""
     smooth: SmoothSettings = field(default_factory=SmoothSettings)
     """How much colors are filtered over time."""
+    edges: str = "guided"
+    """"guided": colors are enlarged along the edges of luma. "bilinear": they are interpolated, as
+    in DeOldify."""
     pieces: PieceSettings = field(default_factory=PieceSettings)
     """How the film is divided; finished pieces are kept when a run is stopped."""
     start: float | None = None
@@ -28,6 +32,7 @@ class FilmSettings:
     """Delete what an earlier run has finished, and start over."""
 
     def __post_init__(self) -> None:
+        check_edges(self.edges)
         if self.end is not None and self.end <= (self.start or 0):
             raise VidcolorError(
                 f"the end ({self.end:g} s) is not after the start ({self.start or 0:g} s)"

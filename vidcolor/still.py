@@ -13,11 +13,15 @@ from vidcolor.media.still.picture import read_picture, write_picture
 
 
 def colorize_image(
-    source: str | os.PathLike[str], target: str | os.PathLike[str], colorizer: Colorizer
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    colorizer: Colorizer,
+    *,
+    edges: str = "guided",
 ) -> tuple[str, ...]:
     """Color a still and write it in the format of the target's suffix.
 
-    source, target: JPEG, PNG, TIFF or WebP.
+    source, target: JPEG, PNG, TIFF or WebP. edges: as for `colorize_array`.
     The picture is set upright; its depth, alpha, EXIF, color profile and resolution are kept as
     far as the format can hold them. A target that exists is replaced, once the new one is complete.
     Returns warnings, in one line each.
@@ -27,7 +31,9 @@ def colorize_image(
     refuse_source(source, target)
     picture = read_picture(source)
     colored = replace(
-        picture, rgb=colorize_array(picture.rgb, colorizer), comment=color_mark(colorizer)
+        picture,
+        rgb=colorize_array(picture.rgb, colorizer, edges=edges),
+        comment=color_mark(colorizer, edges),
     )
     write_picture(target, colored)
     return (IN_COLOR,) if picture_color(picture.rgb).kind == "color" else ()

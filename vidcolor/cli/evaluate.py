@@ -201,9 +201,7 @@ def measure_model(options: dict, films: "Evaluation", photos: "Evaluation") -> N
     label = Path(name).name
 
     def load(precision: str) -> "Colorizer":
-        render = RenderSettings(
-            render_factor=options["render_factor"], precision=precision, edges=options["edges"]
-        )
+        render = RenderSettings(render_factor=options["render_factor"], precision=precision)
         return load_colorizer(name, render, options["device"], options["weights_dir"])
 
     clips = films_in(options["clips"]) if options["clips"] else []
@@ -216,24 +214,31 @@ def measure_model(options: dict, films: "Evaluation", photos: "Evaluation") -> N
                     options["photos"],
                     label,
                     colorizer,
+                    edges=options["edges"],
                     limit=limit,
                     on_photo=lambda done: bar.on_frame(done, limit),
                 )
             reporter.count_file(photos.frames)
-        ways = ways_to_color(load("auto"), label, options["smooth"]) if clips else {}
+        ways = (
+            ways_to_color(load("auto"), label, options["smooth"], options["edges"]) if clips else {}
+        )
         for clip in clips:
             with reporter.film(clip.name) as bar:
                 color_and_measure(films, clip, ways, limit=limit, on_frame=bar.on_frame)
             reporter.count_file(0)
 
 
-def ways_to_color(colorizer: "Colorizer", label: str, strength: str) -> "dict[str, Way]":
+def ways_to_color(
+    colorizer: "Colorizer", label: str, strength: str, edges: str
+) -> "dict[str, Way]":
     """The rows of a model: without smoothing and, unless it is off, with it."""
     from vidcolor.evaluate.coloring import LOSSLESS
     from vidcolor.film import colorize_film
 
     def way(smooth: str) -> "Way":
-        settings = FilmSettings(encode=LOSSLESS, smooth=SmoothSettings(strength=smooth))
+        settings = FilmSettings(
+            encode=LOSSLESS, smooth=SmoothSettings(strength=smooth), edges=edges
+        )
         return lambda source, target, *, end, on_frame: colorize_film(
             source, target, colorizer, replace(settings, end=end), on_frame=on_frame
         )

@@ -9,10 +9,12 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
+from vidcolor.chroma.edges import EDGES
 from vidcolor.chroma.temporal.settings import STRENGTHS, SmoothSettings
 from vidcolor.cli.group import COMMANDS, Refused
 from vidcolor.cli.types import ModelName, PathName
-from vidcolor.inference.settings import EDGES, RENDER_FACTORS, RenderSettings
+from vidcolor.inference.settings import RENDER_FACTORS
+from vidcolor.settings import FilmSettings
 from vidcolor.weights.catalog import MODELS
 
 
@@ -108,7 +110,7 @@ smooth_option = click.option(
 edges_option = click.option(
     "--edges",
     type=click.Choice(EDGES),
-    default=RenderSettings.edges,
+    default=FilmSettings.edges,
     show_default=True,
     help="How the model's small color planes are enlarged: along the edges of the picture, "
     "or bilinearly as in DeOldify.",

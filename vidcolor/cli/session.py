@@ -58,7 +58,6 @@ class Session:
                     "batch_size",
                     "saturation",
                     "hue",
-                    "edges",
                 )
             }
         )
@@ -68,7 +67,7 @@ class Session:
             ),
             smooth=SmoothSettings(strength=options["smooth"]),
             pieces=PieceSettings(seconds=options["piece_seconds"]),
-            **{name: options[name] for name in ("start", "end", "deinterlace", "fresh")},
+            **{name: options[name] for name in ("edges", "start", "end", "deinterlace", "fresh")},
         )
         self.console = Console(stderr=True)
         self.reporter = Reporter(self.console, len(jobs), quiet=options["quiet"])
@@ -157,7 +156,12 @@ class Session:
         check_encoding(job, self.settings.encode)  # what is wrong there need not wait for a model
         with self.reporter.film(self.names[job.source]) as progress:
             if job.kind == "still":
-                warnings = colorize_image(job.source, job.target, self.colorizer(job.kind))
+                warnings = colorize_image(
+                    job.source,
+                    job.target,
+                    self.colorizer(job.kind),
+                    edges=self.settings.edges,
+                )
                 seconds = time.monotonic() - started
                 return Outcome(job, "done", 1, seconds=seconds, warnings=warnings)
             if self.options["verbose"]:

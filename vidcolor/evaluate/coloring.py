@@ -63,6 +63,7 @@ def color_photos_and_measure(
     name: str,
     colorizer: Colorizer,
     *,
+    edges: str,
     limit: int | None,
     on_photo: Callable[[int], None],
 ) -> None:
@@ -71,10 +72,10 @@ def color_photos_and_measure(
     photos: a folder or zip file. limit: only so many, evenly chosen. Raises MediaError.
     """
     for number, (_, original) in enumerate(photos_in(photos, limit), 1):
-        evaluation.photo(original, {name: colored(original, colorizer)})
+        evaluation.photo(original, {name: colored(original, colorizer, edges)})
         on_photo(number)
 
 
-def colored(original: NDArray, colorizer: Colorizer) -> NDArray:
+def colored(original: NDArray, colorizer: Colorizer, edges: str) -> NDArray:
     """(h, w, 3) uint8 RGB -> the same with colors that the generator guessed from its luma."""
-    return colorize_array(Picture(original).gray.rgb, colorizer)
+    return colorize_array(Picture(original).gray.rgb, colorizer, edges=edges)

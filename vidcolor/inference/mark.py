@@ -4,10 +4,10 @@ from vidcolor import __version__
 from vidcolor.inference.colorizer import Colorizer
 
 
-def color_mark(colorizer: Colorizer, *, smooth: str | None = None) -> str:
+def color_mark(colorizer: Colorizer, edges: str, *, smooth: str | None = None) -> str:
     """One line of ASCII for the comment of a film or a still.
 
-    smooth: strength of the temporal filter; None for a still.
+    edges: how its chroma was enlarged. smooth: strength of the temporal filter; None for a still.
     """
     settings = colorizer.settings
     parts = [
@@ -16,7 +16,7 @@ def color_mark(colorizer: Colorizer, *, smooth: str | None = None) -> str:
         f"render factor {colorizer.render_factor}",
         f"saturation {settings.saturation:g}",
         f"hue {settings.hue:g}",
-        f"edges {settings.edges}",
+        f"edges {edges}",
     ]
     if smooth is not None:
         parts.append(f"smoothing {smooth}")

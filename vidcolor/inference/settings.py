@@ -10,8 +10,6 @@ RENDER_FACTORS = range(4, 65)
 
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
-EDGES = ("guided", "bilinear")
-
 
 @dataclass(frozen=True, kw_only=True)
 class RenderSettings:
@@ -29,9 +27,6 @@ class RenderSettings:
     """Factor on the chroma: 0 is gray, 1 as the model made it."""
     hue: float = 0.0
     """Degrees by which the chroma is rotated, from Cb towards Cr."""
-    edges: str = "guided"
-    """"guided": colors are enlarged along the edges of luma. "bilinear": they are only stretched,
-    as DeOldify does."""
 
     def __post_init__(self) -> None:
         if self.render_factor is not None and self.render_factor not in RENDER_FACTORS:
@@ -43,8 +38,6 @@ class RenderSettings:
             raise VidcolorError(
                 f"unknown precision {self.precision!r}; use one of {', '.join(PRECISIONS)}"
             )
-        if self.edges not in EDGES:
-            raise VidcolorError(f"unknown edges {self.edges!r}; use one of {', '.join(EDGES)}")
         if self.batch_size is not None and self.batch_size < 1:
             raise VidcolorError(f"batch size {self.batch_size} is out of range; use 1 or more")
         if not 0 <= self.saturation < math.inf:
