@@ -12,7 +12,7 @@ from vidcolor.errors import RecipeError, WeightsError
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.models.lite_mobile import MobileLite, MobileShape
 from vidcolor.nogan import recipe
-from vidcolor.nogan.generator_trainer import finish, save_network, unfinish
+from vidcolor.nogan.export import finish, save_network, unfinish
 from vidcolor.nogan.mobilenet import load_mobilenet
 from vidcolor.weights.checkpoint import load_generator, load_trainable_lite
 

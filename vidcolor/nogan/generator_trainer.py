@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,6 +23,7 @@ from vidcolor.models.unet import DEEP, WIDE, UNet, UNetShape
 from vidcolor.nogan import recipe
 from vidcolor.nogan.augment import Sample
 from vidcolor.nogan.distributed import DistributedContext
+from vidcolor.nogan.export import finish, save_network
 from vidcolor.nogan.hints import random_hints
 from vidcolor.nogan.losses import CriticFeatureLoss, FeatureLoss, classification_loss
 from vidcolor.nogan.mobilenet import load_mobilenet
@@ -379,47 +378,3 @@ def slim(shape: UNetShape, shrink: int) -> UNetShape:
     return replace(
         shape, widths=less(shape.widths), ups=less(shape.ups), decoder=less(shape.decoder)
     )
-
-
-@torch.no_grad()
-def finish(
-    network: MobileLite | ResidualLite, settings: recipe.Generator, class_weights: Tensor
-) -> dict[str, str]:
-    """Put the recipe's prior correction, temperature and chroma gain into the weights.
-
-    Returns the metadata that `unfinish` needs.
-    """
-    assert network.head.bias is not None
-    correction = settings.prior_correction * class_weights.log()
-    network.head.bias.sub_(correction)
-    network.sharpness.fill_(1 / settings.temperature)
-    network.palette.mul_(settings.chroma_gain)
-    if isinstance(network, MobileLite):
-        network.hint_scale.div_(settings.chroma_gain)
-    return {"finish": json.dumps({"bias": correction.tolist(), "gain": settings.chroma_gain})}
-
-
-@torch.no_grad()
-def unfinish(network: MobileLite, metadata: dict[str, str]) -> None:
-    """Take back what `finish` did, so that training can go on. KeyError where it is not known."""
-    done = json.loads(metadata["finish"])
-    assert network.head.bias is not None
-    network.head.bias.add_(torch.tensor(done["bias"]))
-    network.sharpness.fill_(1)
-    network.palette.div_(done["gain"])
-    network.hint_scale.mul_(done["gain"])
-
-
-def save_network(network: Lite | UNet, path: Path, metadata: dict[str, str]) -> None:
-    """Write safetensors, in half precision.
-
-    A vector takes no room and stays as it is: norms' variances leave the range of half precision.
-    """
-    exact = isinstance(network, MobileLite)
-    tensors = {
-        key: value.half().contiguous()
-        if value.dtype.is_floating_point and not (exact and value.ndim < 2)
-        else value.contiguous()
-        for key, value in network.state_dict().items()
-    }
-    save_file(tensors, path, {**network.metadata, **metadata})

@@ -17,8 +17,9 @@ from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import generate_images, new_critic, train_critic
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.draw import draw_losses
+from vidcolor.nogan.export import unfinish
 from vidcolor.nogan.gan import gan
-from vidcolor.nogan.generator_trainer import GeneratorTrainer, LiteTrainer, UNetTrainer, unfinish
+from vidcolor.nogan.generator_trainer import GeneratorTrainer, LiteTrainer, UNetTrainer
 from vidcolor.nogan.imagenet import encoder_weights, feature_loss
 from vidcolor.nogan.palette import Palette
 from vidcolor.nogan.photos import PhotoSet
