@@ -81,9 +81,9 @@ def test_a_batch_gives_what_its_pictures_give(lite):
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros(5, np.uint8), "is no picture"),
+        (np.zeros(5, np.uint8), "is not a picture"),
         (np.zeros((4, 5, 4), np.uint8), "without alpha"),
-        (np.zeros((0, 5), np.uint8), "is no picture"),
+        (np.zeros((0, 5), np.uint8), "is not a picture"),
         (np.zeros((4, 5), bool), "type bool"),
         (np.zeros((4, 5), np.int64), "give uint8, uint16 or float"),
         (np.full((4, 5), 255.0), "range from 0 to 1"),

@@ -196,8 +196,8 @@ BAD = {
         lambda path: tiny.save(path, tiny.tensors("deep") | {"layers.1.bias": torch.ones(3)}),
         "wrong shape for norm.bias",
     ),
-    "sparse tensor": (lambda path: with_head(path, torch.Tensor.to_sparse), "no plain tensor"),
-    "tensor without numbers": (lambda path: with_head(path, lambda x: x.to("meta")), "no plain"),
+    "sparse tensor": (lambda path: with_head(path, torch.Tensor.to_sparse), "not a plain tensor"),
+    "tensor without numbers": (lambda path: with_head(path, lambda x: x.to("meta")), "not a plain"),
     "tensor that is expanded": (
         lambda path: with_head(path, lambda x: torch.ones(1).expand(100_000, 100_000)),
         "more numbers than the file has",

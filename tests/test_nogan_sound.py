@@ -222,7 +222,7 @@ def test_a_start_that_is_none(whole, photo_folder, tmp_path):
     bad.write_bytes(b"no checkpoint")
     arguments = words(tmp_path / "run", photo_folder, "--start", str(bad), recipe=TINY)
     for more in ([], ["--dry-run"]):
-        assert f"{bad} is no checkpoint of a run" in refusal([*arguments, *more])
+        assert f"{bad} is not a checkpoint of a run" in refusal([*arguments, *more])
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def _as_pictures(array: NDArray) -> tuple[NDArray, bool]:
         array = array[..., None]
     if array.ndim != 4 or array.shape[3] not in (1, 3) or not array.size:
         raise VidcolorError(
-            f"an array of shape {array.shape[single:]} is no picture; give (H, W), (H, W, 3), "
+            f"an array of shape {array.shape[single:]} is not a picture; give (H, W), (H, W, 3), "
             "(N, H, W) or (N, H, W, 3), without alpha"
         )
     array = array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -22,4 +22,4 @@ class RecipeError(VidcolorError):
 
 
 class TrainingError(VidcolorError):
-    """A training cannot go on: a loss is not finite, or its folder cannot be read or written."""
+    """A training cannot continue: a loss is not finite, or its folder cannot be read or written."""

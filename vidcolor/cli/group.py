@@ -126,7 +126,7 @@ def _in_one_line() -> Iterator[None]:
 
 
 def _refuse_mistyped(word: str) -> None:
-    """Refuse a first argument that is no file, but nearly the name of a command."""
+    """Refuse a first argument that is not a file, but close to the name of a command."""
     if word.startswith("-") or Path(word).name != word or Path(word).suffix:
         return
     close = get_close_matches(word, COMMANDS, n=1, cutoff=0.7)

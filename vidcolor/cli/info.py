@@ -46,7 +46,7 @@ def _models(weights_dir: Path | None) -> Iterator[tuple[str, str]]:
     from vidcolor.weights.places import locate
 
     at_hand = [name for name, model in MODELS.items() if locate(model, weights_dir)]
-    yield "models at hand", ", ".join(at_hand) or "none"
+    yield "models on this machine", ", ".join(at_hand) or "none"
 
 
 def _torch(device: str) -> Iterator[tuple[str, str]]:

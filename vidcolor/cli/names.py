@@ -25,7 +25,7 @@ def names_of(jobs: Sequence[Job]) -> dict[Path, str]:
 
 
 def shell_command(words: Sequence[str]) -> str:
-    """A command in one line that a shell takes again, whatever its words hold."""
+    """A command in one line that a shell takes again, whatever characters it contains."""
     return " ".join(map(_shell_word, words))
 
 

@@ -270,7 +270,7 @@ def table(outcomes: Sequence[Outcome], names: Mapping[Path, str]) -> Table:
 
 
 def check_encoding(job: Job, encode: EncodeSettings) -> None:
-    """Raises MediaError for a source that is no film, or settings that do not fit it."""
+    """Raises MediaError for a source that is not a film, or settings that do not fit it."""
     if job.kind == "film":
         film = probe(job.source)
         muxer(job.target.suffix)

@@ -52,7 +52,7 @@ def list_models(weights_dir: Path | None, as_json: bool) -> None:
         click.echo(json.dumps(entries, indent=2))
         return
     table = Table(box=SIMPLE)
-    for heading in ("model", "architecture", "size", "origin", "license", "at hand"):
+    for heading in ("model", "architecture", "size", "origin", "license", "on this machine"):
         table.add_column(heading, no_wrap=True)
     for model, state, path in rows:
         size = model.size or (path.stat().st_size if path else None)

@@ -42,7 +42,7 @@ def color_and_measure(
 ) -> None:
     """Color a film by every way, which gives each a row, and measure what came out.
 
-    limit: only so many frames. on_frame counts them anew for every way and for the measuring.
+    limit: only so many frames. on_frame starts again at 0 for every way and for the measuring.
     Raises MediaError, DeviceError.
     """
     rate = probe(film).frame_rate

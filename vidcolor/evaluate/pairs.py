@@ -1,4 +1,4 @@
-"""Frames of several films that belong together, and what is found in folders and archives."""
+"""Frames of several films paired by time; films and photos in folders and archives."""
 
 import io
 import zipfile
@@ -20,7 +20,7 @@ def together(films: Sequence[Film], lines: int) -> Generator[tuple[RgbFrame, ...
 
     lines: pictures that are higher are reduced to this height.
     Times count from each film's first frame. Frames that only some of the films have are left
-    out. Raises MediaError if a film cannot be decoded, or nothing belongs together.
+    out. Raises MediaError if a film cannot be decoded, or no frames can be paired.
     """
     first = films[0]
     tolerance = 0.5 / float(first.frame_rate or 25)

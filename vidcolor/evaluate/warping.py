@@ -46,7 +46,7 @@ def motion_between(first: NDArray, second: NDArray) -> Motion:
 def warp(picture: NDArray, flow: NDArray) -> NDArray:
     """Fetch each point from where the flow says that it is; (h, w, n) float32, bilinear.
 
-    Beyond its edge a picture goes on as it ended, as in Lai's code.
+    Pixels at the edge are replicated beyond it, as in Lai's code.
     """
     height, width, _ = flow.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))

@@ -38,7 +38,7 @@ MEMORY_SHARE = 0.7
 """Share of a GPU's free memory that a batch is planned for."""
 
 LARGEST_OUTPUT = 1.0
-"""Chroma is in [-0.5, 0.5] and RGB in [0, 1]; larger values are no colors."""
+"""Chroma is in [-0.5, 0.5] and RGB in [0, 1]; larger values are not colors."""
 
 SMALLER = (0.8, 0.65, 0.5, 0.35, 0.25)
 """Shares of a render factor that are tried to name one that fits into memory."""
@@ -321,4 +321,4 @@ class Colorizer:
 
 
 class _NotFiniteError(ArithmeticError):
-    """The generator's output holds NaN, infinity, or numbers that are no colors."""
+    """The generator's output holds NaN, infinity, or numbers out of the range of colors."""

@@ -20,7 +20,7 @@ class RenderSettings:
     units of 16 pixels. None: the model's own."""
     precision: str = "auto"
     """"fp32", "fp16", "bf16", or "auto": fp16 on a GPU, bf16 on a CPU that has it, else fp32.
-    Where numbers overflow in it, the colorizer goes on in a wider one."""
+    Where numbers overflow in it, the colorizer continues in a wider one."""
     batch_size: int | None = None
     """Frames that go through the generator together; None: what memory allows."""
     saturation: float = 1.0

@@ -1,4 +1,4 @@
-"""How colorful a picture is, by itself."""
+"""How colorful a picture is, without a reference."""
 
 import math
 

@@ -127,7 +127,7 @@ def read_shape(kind: type[Shape], text: str) -> Shape:
     """
     values = json.loads(text)
     if not isinstance(values, dict):
-        raise TypeError("its shape is no table of dimensions")
+        raise TypeError("its shape is not a table of dimensions")
     for name, value in values.items():
         if not _is_plausible(value):
             raise ValueError(f"its dimension {name} is out of range")

@@ -49,7 +49,7 @@ def generate_images(
 ) -> None:
     """Fill `folder` with pairs of PNGs: real/N.png, made from the photo, and generated/N.png.
 
-    Pairs that are there already are left as they are, so that a stopped run goes on.
+    Pairs that are there already are left as they are, so that a stopped run continues.
     """
     assert recipe.images is not None
     settings, context = recipe.images, run.context

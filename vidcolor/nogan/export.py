@@ -33,7 +33,7 @@ def finish(
 
 @torch.no_grad()
 def unfinish(network: MobileLite, metadata: dict[str, str]) -> None:
-    """Take back what `finish` did, so that training can go on. KeyError where it is not known."""
+    """Take back what `finish` did, so that training can continue. KeyError if unknown."""
     done = json.loads(metadata["finish"])
     assert network.head.bias is not None
     network.head.bias.add_(torch.tensor(done["bias"]))

@@ -97,7 +97,7 @@ class GeneratorTrainer(ABC):
     def update_ema(self) -> None:
         """Move the averaged weights towards the present ones, less so the more updates there were.
 
-        The count goes on over phases: an average that began anew in the GAN phase would follow its
+        The count continues over phases: one that started again in the GAN phase would follow its
         first few steps, and scores of them would be compared with scores of a long average.
         """
         if self.ema is self.network:

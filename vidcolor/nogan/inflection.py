@@ -5,7 +5,7 @@ every score has a cost, the sum of
 
 - `frechet` over its value before the phase: the distance of features from those of photos;
 - the rise of `ab_error` over its value before the phase, fifteen times: the distance of features
-  goes on falling where colors move to wrong places, which this term measures;
+  continues to fall where colors move to wrong places, which this term measures;
 - `colorfulness_gap`, absolute;
 - `skin_gap` / 2, absolute: the share of skin-colored pixels against the photos';
 - `saturated_gap` / 4 where positive: the excess of saturated pixels.

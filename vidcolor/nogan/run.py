@@ -38,7 +38,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: Path, recipe: Path, context: DistributedContext, *, resume: bool) -> Run:
-        """Make the folder, or go on in it.
+        """Make the folder, or continue in it.
 
         Raises RecipeError as `check_folder`, TrainingError if the folder cannot be made.
         """
@@ -211,7 +211,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _event_writer(folder: Path, step: int) -> Any:
-    """TensorBoard's writer of a phase that goes on after `step`; None where it is not installed."""
+    """TensorBoard's writer of a phase that continues after `step`; None without tensorboard."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

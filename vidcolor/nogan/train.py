@@ -1,4 +1,4 @@
-"""A whole training, phase by phase: pretrain, then images, critic and GAN as often as wanted."""
+"""A whole training, phase by phase: pretrain, then images, critic and GAN for each cycle."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def train(
 ) -> Path | None:
     """Run the phases that are not finished yet.
 
-    only: names of phases, where not all of them are wanted.
+    only: names of phases, to run only these.
     start: a checkpoint or published generator to begin from, instead of random weights.
     clips: short clips, on which scores measure flicker.
     Returns final.safetensors, the newest generator, or None where there is none yet.
@@ -255,7 +255,9 @@ def _read_start(path: Path) -> dict[str, Tensor]:
         try:
             state = read_state(path)
         except TrainingError as error:
-            raise RecipeError(f"{path} is no checkpoint of a run; give another --start") from error
+            raise RecipeError(
+                f"{path} is not a checkpoint of a run; give another --start"
+            ) from error
         state = state.get("generator", state)
         for name in ("average", "network"):
             if name in state:

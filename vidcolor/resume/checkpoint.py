@@ -97,7 +97,7 @@ class ColorRecorder:
         return bool(self.pts) and (waited or sum(map(len, self._packed)) > LARGEST_BUFFER)
 
     def save(self, file: IO[bytes], state: Mapping[str, np.ndarray]) -> None:
-        """Write what was collected, and begin to collect anew.
+        """Write what was collected, and start collecting again.
 
         state: of the temporal filter after the last of these frames.
         """

@@ -228,7 +228,7 @@ def _typed(value: Any, kind: type[Value]) -> Value:
 
 def _integer(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
-        raise ValueError(f"{value!r} is no integer of 64 bits")
+        raise ValueError(f"{value!r} is not an integer of 64 bits")
     return value
 
 
@@ -240,7 +240,7 @@ def _count(value: Any) -> int:
 
 def _file_name(value: Any) -> str:
     if Path(_typed(value, str)).name != value:
-        raise ValueError(f"{value!r} is no name of a file")
+        raise ValueError(f"{value!r} is not a file name")
     return value
 
 

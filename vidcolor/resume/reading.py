@@ -26,8 +26,8 @@ def read_on(
 ) -> Iterator[LumaFrames]:
     """The luma of all frames after those that `store` has; the others as for `read_luma`.
 
-    A run that goes on jumps to the last of them and compares what it finds there with what was
-    read then; where that differs, it decodes the film from its beginning instead.
+    A run that continues seeks to the last of them and compares the frames there with those that
+    were read then; where that differs, it decodes the film from its beginning instead.
     """
     tail = store.tail
     read = partial(read_luma, film, size, end=end, guide=guide, warn=warn)

@@ -34,7 +34,7 @@ def load_generator(path: str | os.PathLike[str]) -> Generator:
     path: a `.pth` file as DeOldify publishes or saves it (bare or {model, opt}, old or new format,
     from any device), or a `.safetensors` file. The network comes in float32 on the CPU, in eval
     mode, without gradients, its norms folded; its `name` is "deep", "wide" or "lite".
-    Raises WeightsError if the file cannot be read or is no generator's.
+    Raises WeightsError if the file cannot be read or is not a generator's.
     """
     network = _load(Path(path)).network
     if not isinstance(network, Generator):
@@ -59,7 +59,7 @@ def load_trainable_lite(path: Path) -> tuple[MobileLite, dict[str, str]]:
     """
     network, metadata = _load(path, fold=False)
     if not isinstance(network, MobileLite):
-        raise WeightsError(f"{path} is no lite on a MobileNet; no other can be trained further")
+        raise WeightsError(f"{path} is not a lite on a MobileNet; no other can be trained further")
     return network, metadata
 
 
@@ -112,7 +112,7 @@ def _check(tensors: dict[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         plain = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_nested)
         if not plain or tensor.is_complex() or tensor.is_meta:
-            raise ValueError(f"{name} is no plain tensor; save the network's state_dict again")
+            raise ValueError(f"{name} is not a plain tensor; save the network's state_dict again")
         if not tensor.numel():
             raise ValueError(f"{name} is empty; fetch it again")
         if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.itemsize:

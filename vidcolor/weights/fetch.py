@@ -42,7 +42,7 @@ def fetch(
     """Download the model's file into `folder` and return its path.
 
     While it is downloaded the file has the suffix .part; an interrupted download, Ctrl-C
-    included, leaves that behind and the next one goes on from there. If another run is
+    included, leaves that behind and the next one continues from there. If another run is
     downloading the same file, this one waits for it and reports the other's progress.
     timeout: seconds without a single byte after which a mirror is given up.
     Raises WeightsError if no mirror delivers the file, or the folder cannot take it.
@@ -81,7 +81,7 @@ def fetch(
 def fetch_url(url: str, target: Path, digits: str, *, timeout: float = 30) -> None:
     """Download a file of unknown size, whose SHA-256 begins with `digits`, to `target`.
 
-    It goes on from what an interrupted download left, and waits for another run's, as `fetch` does.
+    Continues an interrupted download, and waits for another run's, as `fetch` does.
     Raises WeightsError, without saying what to do, if it cannot be had.
     """
     download = _Download(
@@ -122,7 +122,7 @@ class _NoMirrorError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class _Download:
-    """One file on its way from several mirrors into `part`."""
+    """The download of one file from several mirrors into `part`."""
 
     part: Path
     size: int | None

@@ -24,7 +24,7 @@ def find(model: Model, weights_dir: Path | None = None) -> Path | None:
 
 
 def locate(model: Model, weights_dir: Path | None = None) -> Path | None:
-    """The first file that bears the model's name, whole or not; None if there is none."""
+    """The first file with the model's name, complete or not; None if there is none."""
     paths = (folder / model.file for folder in folders(weights_dir))
     return next((path for path in paths if path.is_file()), None)
 

@@ -38,8 +38,8 @@ class Backend(Protocol):
         ...
 
     def sample(self, planes: Planes, places: Planes) -> Planes:
-        """planes (n, c, h, w) at places (n, 2, h', w'), x and y -> (n, c, h', w'), bilinear; beyond
-        its edge a picture goes on as it ends.
+        """planes (n, c, h, w) at places (n, 2, h', w'), x and y -> (n, c, h', w'), bilinear; pixels
+        at the edge are replicated beyond it.
         """
         ...
 

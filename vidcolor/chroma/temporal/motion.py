@@ -74,7 +74,7 @@ class Tracker:
         change = target - backend.sample(carried, places)
         change = change - backend.quantile(change[..., ::4, ::4], 0.5)
         change = backend.blur(change * change, 5)
-        # Fine texture, well followed, is no grain.
+        # Fine texture that is tracked well is not grain.
         grain = grain.clip(max=backend.quantile(change[..., ::4, ::4], 0.5))
         change = (change - grain).clip(min=0) / (LUMA_STEP**2 + grain)
 

@@ -53,7 +53,7 @@ def optical_flow(here: Tensor, there: Tensor) -> Tensor:
 
 def sampled(planes: Tensor, places: Tensor) -> Tensor:
     """planes (n, c, h, w) at places (n, 2, h', w'), x and y in pixels -> (n, c, h', w'), bilinear;
-    beyond its edge a picture goes on as it ends.
+    pixels at the edge are replicated beyond it.
     """
     # From the middle of a pixel at -1 + 1 / size to that of the last at 1 - 1 / size.
     sides = zip(places.unbind(1), reversed(planes.shape[2:]), strict=True)
