@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -141,3 +142,55 @@ def test_half_a_record_of_a_killed_process_does_no_harm(folder, tmp_path):
     assert np.array_equal(pictures[0], picture)
     fresh = open_cache([folder], tmp_path / "other", smallest=32)
     assert all(np.array_equal(a, b) for a, b in zip(pictures, fresh, strict=True))
+
+
+@pytest.mark.parametrize("name", ["places.json", "catalog.npy", "index.npy"])
+@pytest.mark.parametrize("content", [b"", b"\xff\0 no array", b"half"])
+def test_a_damaged_cache_is_said_to_be_one(folder, name, content, tmp_path):
+    os.close(open_cache([folder], tmp_path / "cache", smallest=32).cache.target)
+    file = tmp_path / "cache" / name
+    file.write_bytes(file.read_bytes()[:60] if content == b"half" else content)
+    with pytest.raises(RecipeError, match="damaged; delete it"):
+        open_cache([folder], tmp_path / "cache", smallest=32)
+
+
+def test_pixels_that_never_reached_the_disk_are_decoded_again(folder, tmp_path):
+    first = open_cache([folder], tmp_path / "cache", smallest=32)
+    pictures = list(first)
+    os.close(first.cache.target)
+    pixels = tmp_path / "cache" / "pixels-0.bin"
+    size = pixels.stat().st_size
+    for kept, length in ((size // 2, size // 2), (0, 0), (0, size)):
+        os.truncate(pixels, kept)
+        os.truncate(pixels, length)  # with zeros, as file systems leave them
+        again = open_cache([folder], tmp_path / "cache", smallest=32)
+        assert all(np.array_equal(a, b) for a, b in zip(pictures, again, strict=True))
+        os.close(again.cache.target)
+
+
+@pytest.mark.parametrize("name", ["lock", "pixels-0.bin", "places.json", "index.npy", "names.bin"])
+def test_links_in_a_cache_are_not_followed(folder, name, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / name).symlink_to(victim)
+    with suppress(RecipeError):
+        list(open_cache([folder], tmp_path / "cache", smallest=32))
+    assert victim.read_bytes() == b"precious"
+
+
+def test_a_file_in_the_place_of_a_cache(folder, tmp_path):
+    (tmp_path / "cache").write_bytes(b"a file")
+    with pytest.raises(RecipeError, match="give another --cache"):
+        open_cache([folder], tmp_path / "cache", smallest=32)
+
+
+def test_a_zip_entry_that_lies_beyond_the_end_counts_as_broken(folder, tmp_path):
+    place = packed(folder, "zip", tmp_path / "photos.zip")
+    content = bytearray(place.read_bytes())
+    offset = content.index(b"PK\x01\x02") + 42
+    content[offset : offset + 4] = (len(content) - 3).to_bytes(4, "little")
+    place.write_bytes(content)
+    cached = open_cache([place], tmp_path / "cache", smallest=32)
+    assert len(list(cached)) == 9
+    assert cached.broken == 2

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from vidcolor.errors import MediaError
+from vidcolor.errors import MediaError, VidcolorError
 from vidcolor.media.containers import EncodeSettings, default_suffix
 from vidcolor.media.probe import probe
 from vidcolor.media.target import check_target
+from vidcolor.settings import FilmSettings
 
 
 @pytest.fixture
@@ -122,3 +123,15 @@ def test_a_folder_without_permission(film, tmp_path):
 )
 def test_a_suffix_is_kept_where_it_can_be(name, suffix):
     assert default_suffix(Path(name)) == suffix
+
+
+def test_an_encoder_whose_pictures_cannot_be_read_again(film, tmp_path):
+    with pytest.raises(MediaError, match=r"rawvideo.*choose another codec"):
+        check_target(film, tmp_path / "colored.mkv", EncodeSettings(codec="rawvideo"))
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", ["start", "end"])
+def test_a_time_that_is_no_number_is_refused(name, time):
+    with pytest.raises(VidcolorError, match=rf"the {name} .* is no"):
+        FilmSettings(**{name: time})

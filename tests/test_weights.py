@@ -205,3 +205,8 @@ def test_path_is_one_plain_line(machine: Path, video: Model) -> None:
 def test_command_needs_no_torch() -> None:
     code = "import sys, vidcolor.cli.weights; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_name_too_long_for_a_file_is_no_model():
+    with pytest.raises(WeightsError, match="there is no model or file"):
+        resolve("a" * 5000)

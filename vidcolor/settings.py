@@ -1,5 +1,6 @@
 """The settings that `colorize_film` reads. Imports no torch."""
 
+import math
 from dataclasses import dataclass, field
 
 from vidcolor.chroma.edges import check_edges
@@ -33,6 +34,9 @@ class FilmSettings:
 
     def __post_init__(self) -> None:
         check_edges(self.edges)
+        for name, seconds in (("start", self.start), ("end", self.end)):
+            if seconds is not None and not math.isfinite(seconds):
+                raise VidcolorError(f"the {name} ({seconds} s) is no time; give seconds, or None")
         if self.end is not None and self.end <= (self.start or 0):
             raise VidcolorError(
                 f"the end ({self.end:g} s) is not after the start ({self.start or 0:g} s)"

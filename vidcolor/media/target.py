@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import av.error
 import ffmpeg
 
 from vidcolor.errors import MediaError
@@ -81,8 +82,13 @@ def _encode(film: Film, piece: Path, settings: EncodeSettings) -> None:
 
 def _check_pixels(piece: Path, settings: EncodeSettings) -> None:
     """Make sure that the encoder did not replace the pixel format by another, without an error."""
-    with open_film(piece) as container:
-        found = next(container.decode(video=0)).format.name
+    try:
+        with open_film(piece) as container:
+            found = next(container.decode(video=0)).format.name
+    except (av.error.FFmpegError, StopIteration) as error:
+        raise MediaError(
+            f"what {settings.codec} encodes cannot be read again; choose another codec"
+        ) from error
     encoded, wanted = pixel_format(found), merged_format(settings)
     if encoded.depth < wanted.depth or encoded.subsampling != wanted.subsampling:
         raise MediaError(

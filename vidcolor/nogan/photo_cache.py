@@ -23,6 +23,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ from vidcolor.nogan.seeding import numpy_random
 
 ROW = np.dtype([("place", "<u2"), ("method", "u1"), ("offset", "<u8"), ("size", "<u4")])
 """`method`: STORED or DEFLATED bytes inside an archive, FILE, whose path is in names.bin,
-or UNKNOWN: encrypted or compressed in a way that is not read here."""
+or UNKNOWN: encrypted, damaged, or compressed in a way that is not read here."""
 
 STORED, DEFLATED, UNKNOWN, FILE = 0, 8, 254, 255
 UNSEEN, GRAY, BROKEN, SMALL = 0, 1, 2, 3
@@ -51,10 +52,12 @@ class PhotoCache:
     def __init__(self, folder: Path, *, smallest: int, longest: int, gray_too: bool):
         self.folder, self.longest = folder, longest
         self.smallest, self.gray_too = smallest, gray_too
-        self.places = [Path(place) for place in json.loads(_read(folder / "places.json"))["places"]]
-        self.catalog = np.load(folder / "catalog.npy", mmap_mode="r")
-        self.index = np.load(folder / "index.npy", mmap_mode="r+")
-        self.names = os.open(folder / "names.bin", os.O_RDONLY)
+        self.places = [Path(place) for place in _made_of(folder)["places"]]
+        self.catalog = _array(folder / "catalog.npy", "r", ROW)
+        self.index = _array(folder / "index.npy", "r+", np.dtype(np.uint64))
+        if len(self.catalog) != len(self.index):
+            raise _damaged(folder)
+        self.names = _open(folder / "names.bin", os.O_RDONLY)
         self.archives = {
             number: os.open(place, os.O_RDONLY)
             for number, place in enumerate(self.places)
@@ -69,15 +72,27 @@ class PhotoCache:
         word = int(self.index[photo])
         if word == UNSEEN:
             return self._decode(photo)
-        return None if word < FILES else self._stored(word)
+        if word < FILES:
+            return None
+        # After a power failure the index may know of pixels that never reached the disk.
+        picture = self._stored(word)
+        return self._decode(photo) if picture is None else picture
 
-    def _stored(self, word: int) -> NDArray:
+    def _stored(self, word: int) -> NDArray | None:
+        """None where the pixels are not there."""
         number, place = word % FILES, (word // FILES) * ALIGN
         if number not in self.pixels:
-            self.pixels[number] = os.open(self.folder / f"pixels-{number}.bin", os.O_RDONLY)
+            try:
+                file = _open(self.folder / f"pixels-{number}.bin", os.O_RDONLY)
+            except FileNotFoundError:
+                return None
+            self.pixels[number] = file
         file = self.pixels[number]
-        height, width = HEADER.unpack(os.pread(file, HEADER.size, place))
+        head = os.pread(file, HEADER.size, place)
+        height, width = HEADER.unpack(head) if len(head) == HEADER.size else (0, 0)
         data = os.pread(file, 3 * height * width, place + HEADER.size)
+        if not data or len(data) < 3 * height * width:
+            return None
         return np.frombuffer(data, np.uint8).reshape(height, width, 3)
 
     def _decode(self, photo: int) -> NDArray | None:
@@ -186,19 +201,32 @@ def open_cache(
     smallest, longest, gray_too: as of `photos.load_photos`.
     Raises RecipeError if a place cannot be read or the cache is of other photos.
     """
+    try:
+        return _open_cache(places, folder, smallest, longest, gray_too)
+    except OSError as error:
+        raise RecipeError(
+            f"cannot keep photos in {folder} ({error.strerror or error}); give another --cache"
+        ) from error
+
+
+def _open_cache(
+    places: Sequence[Path], folder: Path, smallest: int, longest: int, gray_too: bool
+) -> CachedPhotos:
     folder.mkdir(parents=True, exist_ok=True)
     made_of = _identity(places, smallest=smallest, longest=longest, gray_too=gray_too)
-    with (folder / "lock").open("w") as lock:
+    with os.fdopen(_open(folder / "lock", os.O_RDWR | os.O_CREAT), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the first of several processes lists, the others wait
         known = folder / "places.json"
         if known.exists():
-            if json.loads(_read(known)) != made_of:
+            if _made_of(folder) != made_of:
                 raise RecipeError(
                     f"{folder} is a cache of other photos or sizes; delete it or name another one"
                 )
         else:
             _list(places, folder)
-            known.write_text(json.dumps(made_of), encoding="utf-8")
+            unfinished = _new(folder / "places.tmp")
+            unfinished.write_text(json.dumps(made_of), encoding="utf-8")
+            unfinished.replace(known)
     cache = PhotoCache(folder, smallest=smallest, longest=longest, gray_too=gray_too)
     return CachedPhotos(cache, np.arange(len(cache.catalog)))
 
@@ -218,7 +246,7 @@ def _identity(places: Sequence[Path], **settings: object) -> dict[str, object]:
 def _list(places: Sequence[Path], folder: Path) -> None:
     """Write catalog.npy, names.bin and an empty index.npy."""
     count = 0
-    rows_file, names_file = folder / "catalog.tmp", folder / "names.bin"
+    rows_file, names_file = _new(folder / "catalog.tmp"), _new(folder / "names.bin")
     with rows_file.open("wb") as rows, names_file.open("wb") as names:
         for number, place in enumerate(places):
             before = count
@@ -231,11 +259,12 @@ def _list(places: Sequence[Path], folder: Path) -> None:
                 count += 1
             if count == before:
                 raise RecipeError(f"{place} holds no jpg, png or webp photos")
-    catalog = np.lib.format.open_memmap(folder / "catalog.npy", "w+", ROW, (count,))
+    catalog = np.lib.format.open_memmap(_new(folder / "catalog.npy"), "w+", ROW, (count,))
     catalog[:] = np.memmap(rows_file, ROW, "r")
     catalog.flush()
     rows_file.unlink()
-    np.lib.format.open_memmap(folder / "index.npy", "w+", np.uint64, (count,)).flush()
+    index = _new(folder / "index.npy")
+    np.lib.format.open_memmap(index, "w+", np.uint64, (count,)).flush()
 
 
 def _entries(place: Path) -> Iterator[tuple[int, int, int, str]]:
@@ -261,7 +290,11 @@ def _zip_entries(place: Path) -> Iterator[tuple[int, int, int, str]]:
                 continue
             # Name and extra field come between the local header and the bytes.
             file.seek(entry.header_offset + 26)
-            name, extra = struct.unpack("<HH", file.read(4))
+            lengths = file.read(4)
+            if len(lengths) < 4:
+                yield UNKNOWN, 0, 0, entry.filename
+                continue
+            name, extra = struct.unpack("<HH", lengths)
             start = entry.header_offset + 30 + name + extra
             yield entry.compress_type, start, entry.compress_size, entry.filename
 
@@ -280,7 +313,7 @@ def _tar_entries(place: Path) -> Iterator[tuple[int, int, int, str]]:
 def _own_file(folder: Path) -> tuple[int, int]:
     """(number, descriptor) of a file of pixels that no other living process writes to."""
     for number in range(FILES):
-        file = os.open(folder / f"pixels-{number}.bin", os.O_RDWR | os.O_CREAT, 0o644)
+        file = _open(folder / f"pixels-{number}.bin", os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -290,5 +323,38 @@ def _own_file(folder: Path) -> tuple[int, int]:
     raise RecipeError(f"more than {FILES} processes use {folder}; give some another cache")
 
 
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+def _open(path: Path, flags: int) -> int:
+    """A descriptor of one of the cache's files: a link that somebody put there is not followed."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+
+
+def _new(path: Path) -> Path:
+    """The name of a file that is not there (any more), so that writing follows no link."""
+    path.unlink(missing_ok=True)
+    return path
+
+
+def _made_of(folder: Path) -> dict[str, Any]:
+    """What `_identity` said of the cache. Raises RecipeError where that is damaged."""
+    try:
+        with os.fdopen(_open(folder / "places.json", os.O_RDONLY), encoding="utf-8") as file:
+            made_of = json.load(file)
+        return {"places": made_of["places"], **made_of}
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(folder) from error
+
+
+def _array(path: Path, mode: Literal["r", "r+"], dtype: np.dtype) -> NDArray:
+    """One of the cache's two tables, mapped. Raises RecipeError where it is damaged."""
+    os.close(_open(path, os.O_RDONLY))
+    try:
+        array = np.load(path, mmap_mode=mode)
+    except (ValueError, EOFError, SyntaxError) as error:
+        raise _damaged(path.parent) from error
+    if array.dtype != dtype or array.ndim != 1:
+        raise _damaged(path.parent)
+    return array
+
+
+def _damaged(folder: Path) -> RecipeError:
+    return RecipeError(f"the cache {folder} is damaged; delete it or name another one")

@@ -1,5 +1,6 @@
 """From what the user calls a model to its file."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from vidcolor.weights.catalog import MODELS, lookup
@@ -16,8 +17,9 @@ def resolve(
     Raises WeightsError if there is no such model or file, or it is damaged, or cannot be fetched.
     """
     path = Path(name_or_path).expanduser()
-    if name_or_path not in MODELS and path.is_file():
-        return path
+    with suppress(OSError):  # a name that is too long for a file
+        if name_or_path not in MODELS and path.is_file():
+            return path
     model = lookup(name_or_path)
     at_hand = find(model, weights_dir)
     return at_hand or fetch(model, download_folder(weights_dir), on_progress=on_progress)
