@@ -1,5 +1,8 @@
 """Colors that are saved while a piece is made, for models so slow that a piece takes long."""
 
+import tracemalloc
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from conftest import run_ffmpeg
@@ -136,3 +139,14 @@ def test_colors_are_saved_without_loss(shape):
     assert np.array_equal(unpacked(packed(chroma), shape), chroma)
     flipped = chroma[:, ::-1]
     assert np.array_equal(unpacked(packed(flipped), shape), flipped)
+
+
+def test_codes_of_more_than_a_frame_do_not_fill_memory():
+    chroma = np.zeros((2, 4096, 4096), np.uint8)
+    code = packed(chroma)
+    tracemalloc.start()
+    with suppress(ValueError):
+        unpacked(code, (2, 8, 8))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < chroma.nbytes / 8

@@ -5,6 +5,7 @@ costs little, coloring may take hours: saved colors are encoded once more, and t
 that an undisturbed run would have made, whenever they were saved.
 """
 
+import math
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -143,8 +144,9 @@ def packed(chroma: np.ndarray) -> bytes:
 
 def unpacked(code: bytes, shape: tuple[int, ...]) -> np.ndarray:
     """What was packed."""
-    differences = np.frombuffer(zlib.decompress(code, -zlib.MAX_WBITS), np.uint8).reshape(shape)
-    return np.cumsum(differences, -1, np.uint8)
+    # No more than the frame has: a few planted bytes could fill all memory.
+    data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(code, math.prod(shape) + 1)
+    return np.cumsum(np.frombuffer(data, np.uint8).reshape(shape), -1, np.uint8)
 
 
 def saved_colors(path: Path) -> Iterator[FrameColors]:
