@@ -149,4 +149,4 @@ def test_codes_of_more_than_a_frame_do_not_fill_memory():
         unpacked(code, (2, 8, 8))
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert most < chroma.nbytes / 8
+    assert most < chroma.nbytes / 4  # the codes themselves take an eighth
