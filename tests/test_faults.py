@@ -62,7 +62,7 @@ def nothing_is_left(tmp_path):
     before, threads = children(), threading.active_count()
     yield
     assert children() == before
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # one of an earlier test may have ended meanwhile
     assert [path for path in tmp_path.rglob(".vidcolor-*") if path.is_dir()] == []
     assert list(tmp_path.rglob("*.part")) == []
 
