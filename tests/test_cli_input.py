@@ -59,8 +59,10 @@ def folder(clip, tmp_path, monkeypatch):
         (["photo.png", "--compare"], "--compare has no effect on stills"),
         (
             ["photo.png", "--codec", "ffv1", "--end", "2"],
-            "--end and --codec have no effect on stills",
+            "--end and --codec have no effect on stills, and there is no film; leave them out",
         ),
+        (["film.mp4", "-o", "film.png"], 'cannot write a film as ".png"'),
+        (["photo.png", "-o", "photo.mp4"], "cannot write a still as photo.mp4"),
         (["preview", "photo.png", "--at", "1"], "--at has no effect on a still"),
         (
             ["evaluate", "photo.png", "--reference", "photo.png", "--limit", "3"],
@@ -79,6 +81,13 @@ def test_a_wrong_call_is_refused_before_anything_is_done(folder, words, said):
     assert result.exit_code == 2, result.output
     assert said in " ".join(result.stderr.split())
     assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("words", [[], ["weights"]])
+def test_no_argument_shows_the_help_in_lines(words):
+    result = vidcolor(*words)
+    assert result.exit_code == 2
+    assert result.output.splitlines() == vidcolor(*words, "--help").output.splitlines()
 
 
 @pytest.mark.parametrize("name", ["colorise", "trains"])
@@ -117,6 +126,16 @@ def test_a_limit_holds_for_results_too(folder):
     )
     assert whole.exit_code == 0, whole.stderr
     assert Path("figures.json").read_text() != Path("all.json").read_text()
+
+
+def test_figures_never_replace_a_pipe_or_a_device(folder):
+    os.mkfifo("pipe")
+    result = vidcolor(
+        *("evaluate", "film.mp4", "--reference", "film.mp4", "--no-networks", "--json", "pipe")
+    )
+    assert result.exit_code == 1
+    assert "pipe is a device or a pipe; give the name of a file" in result.stderr
+    assert Path("pipe").is_fifo()
 
 
 def test_a_bundled_recipe_is_found_by_name(folder):

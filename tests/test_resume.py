@@ -27,6 +27,7 @@ from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.publish import WORK_PREFIX
 from vidcolor.media.read import LumaFrame
+from vidcolor.resume.manifest import load_manifest, save_manifest
 from vidcolor.resume.store import PieceSettings, in_pieces, kept
 from vidcolor.resume.work_folder import ABANDONED, piece_folder, sweep
 from vidcolor.settings import FilmSettings
@@ -448,6 +449,21 @@ def test_status_says_what_is_done_stopped_and_left(film, colorizer, tmp_path):
     said = CliRunner().invoke(command, ["status", str(tmp_path)]).stdout
     assert f"{100 * frames // 240} %" in said
     assert "1 done, 2 stopped, 1 left" in said
+
+
+def test_status_says_left_where_nothing_of_a_stopped_film_is_kept(film, colorizer, tmp_path):
+    source = tmp_path / "film.mp4"
+    source.write_bytes(film.read_bytes())
+    target = tmp_path / "film.color.mp4"
+    interrupted(source, target, colorizer)
+    folder = piece_folder(target)
+    manifest = load_manifest(folder)
+    assert manifest is not None
+    manifest.pieces.clear()
+    manifest.checkpoints.clear()
+    save_manifest(manifest, folder, folder)
+    result = CliRunner().invoke(command, ["status", str(source), "--json"])
+    assert [item["state"] for item in json.loads(result.stdout)] == ["left"]
 
 
 def test_a_trial_leaves_the_pieces_of_the_film_alone_and_none_of_its_own(film, colorizer, tmp_path):

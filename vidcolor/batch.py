@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vidcolor.errors import VidcolorError
-from vidcolor.media.containers import default_suffix
+from vidcolor.media.containers import default_suffix, muxer
 from vidcolor.resume.done_log import DoneLog, sweep_done_logs
 from vidcolor.resume.store import kept
 from vidcolor.resume.work_folder import sweep
@@ -86,6 +86,16 @@ def plan(sources: Sequence[Path], output: Path | None, *, recursive: bool) -> li
         hint = "" if recursive else "; --recursive looks into their folders too"
         raise VidcolorError(f"no films or stills in {', '.join(map(str, sources))}{hint}")
     return list(jobs.values())
+
+
+def check_suffix(job: Job) -> None:
+    """Raises MediaError for a target whose suffix its kind cannot be written with."""
+    if job.kind == "film":
+        muxer(job.target.suffix)
+        return
+    from vidcolor.media.still.picture import format_of  # imports numpy and Pillow
+
+    format_of(job.target)
 
 
 def kind_of(source: Path) -> Literal["film", "still"]:

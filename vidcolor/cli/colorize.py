@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from vidcolor.batch import plan
+from vidcolor.batch import check_suffix, plan
 from vidcolor.cli.group import WORDS, Refused
 from vidcolor.cli.log import write_log
 from vidcolor.cli.options import (
@@ -22,8 +22,9 @@ from vidcolor.cli.options import (
     weights_dir_option,
 )
 from vidcolor.cli.session import Session
-from vidcolor.cli.text import count
+from vidcolor.cli.text import count, one_line
 from vidcolor.cli.types import PathName, Timecode
+from vidcolor.errors import MediaError
 from vidcolor.inference.settings import PRECISIONS, RenderSettings
 from vidcolor.resume.store import PieceSettings
 from vidcolor.weights.catalog import MODELS
@@ -135,6 +136,11 @@ def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
     if options["end"] is not None and options["end"] <= (options["start"] or 0):
         raise Refused("--end must be later than --start")
     jobs = plan(sources, options["output"], recursive=options["recursive"])
+    try:
+        for job in jobs:
+            check_suffix(job)
+    except MediaError as error:
+        raise Refused(one_line(str(error))) from error
     session = Session(options, jobs)
     without_effect(ctx, session)
     if options["log_file"]:
@@ -157,9 +163,10 @@ def without_effect(ctx: click.Context, session: Session) -> None:
     stills = sum(job.kind == "still" for job in session.jobs)
     if not names or not stills:
         return
-    have = "has" if len(names) == 1 else "have"
+    have, them = ("has", "it") if len(names) == 1 else ("have", "them")
     if stills == len(session.jobs):
         raise Refused(
-            f"{' and '.join(names)} {have} no effect on stills, and there is no film; leave it out"
+            f"{' and '.join(names)} {have} no effect on stills, and there is no film; "
+            f"leave {them} out"
         )
     session.reporter.say(f"{' and '.join(names)} {have} no effect on the {count(stills, 'still')}")

@@ -153,13 +153,13 @@ def check(ctx: click.Context, results: tuple[Path, ...], options: dict) -> None:
 def refuse_idle(names: list[str], material: str) -> None:
     """Refuse options that have no effect on the material."""
     if names:
-        have = "has" if len(names) == 1 else "have"
-        raise Refused(f"{' and '.join(names)} {have} no effect on {material}; leave it out")
+        have, them = ("has", "it") if len(names) == 1 else ("have", "them")
+        raise Refused(f"{' and '.join(names)} {have} no effect on {material}; leave {them} out")
 
 
 def make_places(options: dict) -> None:
     """Make sure before the work that its result can be written."""
-    from vidcolor.media.publish import check_folder
+    from vidcolor.media.publish import check_folder, refuse_device
 
     if options["plots"]:
         try:
@@ -171,6 +171,7 @@ def make_places(options: dict) -> None:
             ) from error
         check_folder(options["plots"])
     if options["json_file"]:
+        refuse_device(options["json_file"])
         check_folder(options["json_file"].absolute().parent)
 
 

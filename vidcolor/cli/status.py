@@ -80,7 +80,7 @@ def state_of(job: Job) -> State:
     """The state of one job. A work folder decides before a target, which may be older."""
     folder = piece_folder(job.target)
     manifest = load_manifest(folder)
-    if manifest is not None:
+    if manifest is not None and (manifest.frames or is_running(folder)):
         return under_way(folder, manifest, str(job.source))
     state = "done" if job.target.exists() else "left"
     return State(str(job.source), str(job.target), state)

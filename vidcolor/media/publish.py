@@ -23,8 +23,9 @@ def published(
 
     folder: where it lies until then, on the same disk; beside the target if None.
     on_complete: called with the temporary path just before it is renamed.
-    Raises MediaError when the folder cannot be written.
+    Raises MediaError when the folder cannot be written, or the target is a device or a pipe.
     """
+    refuse_device(target)
     with work_folder(folder or target.parent) as folder:
         unfinished = folder / f"film{target.suffix}"
         yield unfinished
@@ -38,6 +39,16 @@ def refuse_source(source: Path, target: Path) -> None:
     """MediaError if `target` is the source itself, under whichever name."""
     if target.exists() and source.exists() and target.samefile(source):
         raise MediaError(f"{target} is the source itself; choose another name with --output")
+
+
+def refuse_device(target: Path) -> None:
+    """MediaError if `target` is there and no file: a device or pipe would be replaced by one.
+
+    Also for names in /dev itself, such as /dev/stdout, which may be a link to a file.
+    """
+    in_dev = target.absolute().parent == Path("/dev")
+    if target.exists() and (in_dev or not (target.is_file() or target.is_dir())):
+        raise MediaError(f"{target} is a device or a pipe; give the name of a file")
 
 
 @contextmanager

@@ -98,10 +98,7 @@ def write_picture(path: Path, picture: Picture) -> None:
 
     The file appears under its name when it is complete. Raises MediaError if that cannot be done.
     """
-    kind = FORMATS.get(path.suffix.lower())
-    if kind is None:
-        known = ", ".join(FORMATS)
-        raise MediaError(f"cannot write a still as {path.name}; use one of {known}")
+    kind = format_of(path)
     pixels = picture.rgb
     if picture.alpha is not None:
         pixels = np.dstack([picture.rgb, picture.alpha])
@@ -117,6 +114,15 @@ def write_picture(path: Path, picture: Picture) -> None:
         raise MediaError(
             f"cannot write {path} ({error}); choose another place or format"
         ) from error
+
+
+def format_of(path: Path) -> str:
+    """Pillow's name of a suffix's format. Raises MediaError for one that is not written."""
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        known = ", ".join(FORMATS)
+        raise MediaError(f"cannot write a still as {path.name}; use one of {known}") from None
 
 
 def to_8_bits(pixels: NDArray) -> NDArray:
