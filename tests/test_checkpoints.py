@@ -1,13 +1,17 @@
 """Colors that are saved while a piece is made, for models so slow that a piece takes long."""
 
+import json
 import tracemalloc
+import zlib
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from conftest import run_ffmpeg
 from test_resume import Enough, decoded, stop_after
 
+from vidcolor.errors import MediaError
 from vidcolor.film import colorize_film
 from vidcolor.media.containers import EncodeSettings
 from vidcolor.resume.checkpoint import (
@@ -100,6 +104,36 @@ def test_saved_colors_that_were_damaged_are_made_again(film, colorizer, tmp_path
     report = colorize_film(film, target, colorizer, UNSAVED)
     assert 0 < report.kept < frames
     assert decoded(target) == decoded(whole)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"pts": np.array([0]), "junk": np.array([1])},
+        {"shape": np.array([2, 24, 32]), "pts": np.array([0]), "lengths": np.array([3])}
+        | {"codes": np.frombuffer(b"abc", np.uint8)},
+        {"state_luma": np.full((1, 1, 8, 8), np.nan, np.float32)},
+    ],
+)
+def test_saved_colors_that_hold_something_else_are_refused_in_one_line(
+    film, colorizer, tmp_path, planted
+):
+    """As somebody may plant them, with a checksum that is right."""
+    target = tmp_path / "stopped.mp4"
+    stopped(film, target, colorizer, 20)
+    folder = piece_folder(target)
+    content = json.loads((folder / "manifest.json").read_text())
+    saved = folder / content["checkpoints"][-1]["name"]
+    with saved.open("wb") as file:
+        np.savez(file, **planted)
+    data = saved.read_bytes()
+    content["checkpoints"][-1] |= {"size": len(data), "crc": zlib.crc32(data)}
+    (folder / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(MediaError, match=r"damaged .*; --fresh deletes it and starts over"):
+        colorize_film(film, target, colorizer, SAVED)
+    assert kept(target) is not None
+    report = colorize_film(film, target, colorizer, replace(SAVED, fresh=True))
+    assert report.frames == 120
 
 
 def test_nothing_is_saved_within_a_piece_that_is_made_soon_enough(film, colorizer, tmp_path):

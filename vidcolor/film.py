@@ -28,7 +28,7 @@ from vidcolor.media.source_color import IN_COLOR, film_color
 from vidcolor.media.target import check_target
 from vidcolor.media.write import write_piece
 from vidcolor.pipeline import EncodedFrame, Work, encoded_frames
-from vidcolor.resume.checkpoint import ColorRecorder, FrameColors, Pace
+from vidcolor.resume.checkpoint import START_OVER, ColorRecorder, FrameColors, Pace
 from vidcolor.resume.manifest import Manifest, identity, plain, same_source
 from vidcolor.resume.reading import not_as_before, read_on, since_start
 from vidcolor.resume.store import (
@@ -149,7 +149,7 @@ def make_pieces(
     """Color and encode every piece that `store` does not have."""
     pace = Pace()
     while not store.manifest.complete:
-        state = FilterState.of(store.state) if store.state else None
+        state = _filter_state(store)
         try:
             with (
                 _unchanged_source(work.film, store),
@@ -180,6 +180,17 @@ def make_pieces(
             if not store.manifest.seekable or not store.pieces:
                 raise
             store.give_up_seeking()
+
+
+def _filter_state(store: PieceStore) -> FilterState | None:
+    """Of the temporal filter after the frames that are kept; None at the beginning."""
+    arrays = store.state
+    try:
+        return FilterState.of(arrays) if arrays else None
+    except ValueError as error:
+        raise MediaError(
+            f"what is kept in {store.folder} is damaged ({error}); {START_OVER}"
+        ) from error
 
 
 def _numbered(

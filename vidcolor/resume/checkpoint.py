@@ -9,10 +9,14 @@ import math
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
+
+from vidcolor.errors import MediaError
 
 TRIAL_SECONDS = 5.0
 """Wall time after the first frame of a run from which on its speed is judged."""
@@ -22,6 +26,8 @@ TRIAL_BYTES = 64 * 2**20
 
 LARGEST_BUFFER = 64 * 2**20
 """Compressed chroma that is held until it is saved."""
+
+START_OVER = "--fresh deletes it and starts over"
 
 STATE = "state_"
 """Before the names of the arrays of the temporal filter's state."""
@@ -149,9 +155,19 @@ def unpacked(code: bytes, shape: tuple[int, ...]) -> np.ndarray:
     return np.cumsum(np.frombuffer(data, np.uint8).reshape(shape), -1, np.uint8)
 
 
+@contextmanager
+def _arrays(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
+    """What `ColorRecorder.save` wrote. Raises MediaError where the file holds something else."""
+    try:
+        with np.load(path) as arrays:
+            yield arrays
+    except (ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        raise MediaError(f"the saved colors {path} are damaged ({error}); {START_OVER}") from error
+
+
 def saved_colors(path: Path) -> Iterator[FrameColors]:
-    """The frames that `ColorRecorder.save` wrote."""
-    with np.load(path) as arrays:
+    """The frames that `ColorRecorder.save` wrote. Raises MediaError where they are damaged."""
+    with _arrays(path) as arrays:
         shape, codes = tuple(arrays["shape"].tolist()), arrays["codes"].data
         begin = 0
         for pts, length in zip(arrays["pts"].tolist(), arrays["lengths"].tolist(), strict=True):
@@ -160,10 +176,6 @@ def saved_colors(path: Path) -> Iterator[FrameColors]:
 
 
 def saved_state(path: Path) -> dict[str, np.ndarray]:
-    """The temporal filter's state that `ColorRecorder.save` wrote."""
-    with np.load(path) as arrays:
-        return {
-            name.removeprefix(STATE): arrays[name]
-            for name in arrays.files
-            if name.startswith(STATE)
-        }
+    """The temporal filter's state that `ColorRecorder.save` wrote. Raises MediaError likewise."""
+    with _arrays(path) as arrays:
+        return {name.removeprefix(STATE): arrays[name] for name in arrays if name.startswith(STATE)}

@@ -70,7 +70,15 @@ class FilterState(NamedTuple):
 
     @staticmethod
     def of(arrays: Mapping[str, NDArray]) -> "FilterState":
-        """From what `arrays` gave."""
+        """From what `arrays` gave. Raises ValueError for anything else."""
+        channels = {"luma": 1, "chroma": 2, "past": 3, "gains": 2}
+        if set(arrays) != set(channels):
+            raise ValueError(f"a filter state has {', '.join(channels)}")
+        for name, part in arrays.items():
+            if part.shape[:2] != (1, channels[name]) or part.ndim != 4:
+                raise ValueError(f"{name} has the shape {part.shape}")
+            if part.dtype != np.float32 or not np.isfinite(part).all():
+                raise ValueError(f"{name} does not hold finite numbers")
         return FilterState(**{name: torch.from_numpy(part) for name, part in arrays.items()})
 
 
