@@ -168,7 +168,7 @@ def _arrays(path: Path) -> Iterator[Mapping[str, np.ndarray]]:
 def saved_colors(path: Path) -> Iterator[FrameColors]:
     """The frames that `ColorRecorder.save` wrote. Raises MediaError where they are damaged."""
     with _arrays(path) as arrays:
-        shape, codes = tuple(arrays["shape"].tolist()), arrays["codes"].data
+        shape, codes = tuple(arrays["shape"].tolist()), arrays["codes"].tobytes()
         begin = 0
         for pts, length in zip(arrays["pts"].tolist(), arrays["lengths"].tolist(), strict=True):
             yield FrameColors(pts, unpacked(codes[begin : begin + length], shape))
