@@ -51,3 +51,16 @@ def test_a_bright_smooth_upper_half_becomes_a_blue_sky(lite):
     chroma = lite(torch.cat([sky, meadow])[None, None].clamp(0, 1))
     blue, red = chroma[0, :, :14].mean((1, 2))
     assert blue > 0.02 > red
+
+
+@pytest.mark.parametrize("asked", [(0.2, -0.1), (-0.15, 0.2), (-0.1, -0.12)])
+def test_it_follows_hints_where_they_are(lite, asked):
+    torch.manual_seed(0)
+    luma = (0.5 + 0.1 * torch.randn(1, 1, 96, 96)).clamp(0, 1)
+    hints = torch.zeros(1, 3, 96, 96)
+    hints[0, :, 40:56, 40:56] = torch.tensor([*asked, 1.0])[:, None, None]
+    plain, hinted = (
+        lite.chroma(luma, given)[0, :, 10:14, 10:14].mean((1, 2)) for given in (None, hints)
+    )
+    wanted = torch.tensor(asked)
+    assert (hinted - wanted).norm() < 0.08 < (plain - wanted).norm()

@@ -43,7 +43,7 @@ LITE = Model(
     render_factor=12,
     origin="vidcolor",
     license="MIT",
-    sha256="f2d2272a52f6d0ee7e43dd07342aae09ec2fbb01b72e192ec0280b189d49c0de",
+    sha256="c2759c2ae0ece84421c63c606bb5fe67d7f29e7fb639eee9dacf40290e4f2857",
 )
 
 VIDEO = Model(
