@@ -183,3 +183,11 @@ def to_rgb(luma, blue, red):
     blue, red = ((plane.astype(float) - 128) * 255 / 224 for plane in (blue, red))
     green = gray - 0.344136 * blue - 0.714136 * red
     return np.stack([gray + 1.402 * red, green, gray + 1.772 * blue], -1).clip(0, 255)
+
+
+def test_a_program_can_show_the_frames_as_they_are_made(clip, colorizer, tmp_path):
+    seen = []
+    colorize_film(clip, tmp_path / "out.mkv", colorizer, on_colors=seen.append)
+    assert [frame.luma.pts for frame in seen] == sorted(frame.luma.pts for frame in seen)
+    assert len(seen) == 12
+    assert all(frame.chroma.shape == (2, 24, 32) for frame in seen)

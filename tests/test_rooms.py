@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "still": {"arrays", "inference", "media", "errors"},
     "film": {"pipeline", "inference", "chroma", "media", "resume", "settings", "errors"},
     "batch": {"resume", "media", "errors"},
+    "choices": {"batch", "inference", "chroma", "media", "resume", "settings", "errors"},
     "preview": {"arrays", "inference", "chroma", "media", "errors"},
     "nogan": {"metrics", "models", "chroma", "media", "weights", "inference", "errors"},
     "evaluate": {
@@ -36,7 +37,7 @@ MAY_IMPORT = {
 """Only `cli` and the package's own front may import everything."""
 
 ONLY_IN = {"click": {"cli"}, "rich": {"cli"}}
-NEVER_IN = {"torch": {"media", "resume", "batch", "errors", "settings"}}
+NEVER_IN = {"torch": {"media", "resume", "batch", "choices", "errors", "settings"}}
 
 
 def rooms() -> list[str]:

@@ -69,12 +69,14 @@ def colorize_film(
     *,
     on_frame: Callable[[int, int | None], None] = lambda done, total: None,
     on_note: Callable[[str], None] = lambda note: None,
+    on_colors: Callable[[EncodedFrame], object] = lambda frame: None,
 ) -> Report:
     """Color a film and publish it under `target`, which is replaced if it exists.
 
     settings: how it is read, filtered, encoded and resumed; the defaults where there are none.
     on_frame: called with (done, total) after every frame; total is an estimate, or None.
     on_note: called with one line when the run continues an earlier one.
+    on_colors: called with every frame's luma and chroma before it is encoded, to show them.
 
     The film appears under its name only when it is complete. Whatever stops the run, what it has
     finished stays in a hidden folder beside `target`, and the same call continues after it; with a
@@ -97,6 +99,7 @@ def colorize_film(
         edges=settings.edges,
         start=start,
         end=end,
+        look=on_colors,
     )
     total = expected_frames(film, start, end)
     manifest = Manifest(

@@ -66,6 +66,8 @@ class Work:
     edges: str
     start: float | None
     end: float | None
+    look: Callable[["EncodedFrame"], object] = lambda frame: None
+    """Called with every frame before it is encoded, to show it; may not change it."""
 
     @property
     def trial(self) -> bool:
@@ -99,7 +101,9 @@ def encoded_frames(
     """
     coloring = colored_frames(frames, work.colorizer, work.smooth, state, stop=stop)
     with closing(coloring) as colored:
-        yield from in_codes(colored, work)
+        for frame in in_codes(colored, work):
+            work.look(frame)
+            yield frame
 
 
 def colored_frames(

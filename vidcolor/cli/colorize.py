@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from vidcolor.batch import check_suffix, plan
+from vidcolor.choices import FILMS_ONLY, check_times, no_effect
 from vidcolor.cli.group import WORDS, Refused
 from vidcolor.cli.log import write_log
 from vidcolor.cli.options import (
@@ -24,16 +25,10 @@ from vidcolor.cli.options import (
 from vidcolor.cli.session import Session
 from vidcolor.cli.text import count, one_line
 from vidcolor.cli.types import PathName, Timecode
-from vidcolor.errors import MediaError
+from vidcolor.errors import MediaError, VidcolorError
 from vidcolor.inference.settings import PRECISIONS, RenderSettings
 from vidcolor.resume.store import PieceSettings
 from vidcolor.weights.catalog import MODELS
-
-FILMS_ONLY = (
-    *("start", "end", "compare", "codec", "crf", "preset", "pix_fmt"),
-    *("smooth", "deinterlace", "piece_seconds"),
-)
-"""Parameters that do nothing for a still."""
 
 
 @click.command()
@@ -133,8 +128,10 @@ def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
     Luma at its full bit depth, timestamps, sound, subtitles and chapters are kept. A run that was
     stopped continues when the same command is given again.
     """
-    if options["end"] is not None and options["end"] <= (options["start"] or 0):
-        raise Refused("--end must be later than --start")
+    try:
+        check_times(options)
+    except VidcolorError as error:
+        raise Refused(str(error)) from error
     jobs = plan(sources, options["output"], recursive=options["recursive"])
     try:
         for job in jobs:
@@ -163,10 +160,7 @@ def without_effect(ctx: click.Context, session: Session) -> None:
     stills = sum(job.kind == "still" for job in session.jobs)
     if not names or not stills:
         return
-    have, them = ("has", "it") if len(names) == 1 else ("have", "them")
     if stills == len(session.jobs):
-        raise Refused(
-            f"{' and '.join(names)} {have} no effect on stills, and there is no film; "
-            f"leave {them} out"
-        )
+        raise Refused(no_effect(names))
+    have = "has" if len(names) == 1 else "have"
     session.reporter.say(f"{' and '.join(names)} {have} no effect on the {count(stills, 'still')}")

@@ -4,7 +4,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,18 +13,16 @@ from rich.table import Table
 from rich.text import Text
 
 from vidcolor.batch import Job, Outcome, run
-from vidcolor.chroma.temporal.settings import SmoothSettings
+from vidcolor.choices import check_encoding, film_settings, render_settings, still_settings
 from vidcolor.cli.names import names_of, shell_command
 from vidcolor.cli.progress import Reporter
 from vidcolor.cli.text import count, one_line
 from vidcolor.errors import MediaError
-from vidcolor.inference.settings import RenderSettings
-from vidcolor.media.containers import EncodeSettings, complete, encoder_options, muxer
+from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.probe import probe
 from vidcolor.resume.done_log import DoneLog
-from vidcolor.resume.store import PieceSettings, kept
+from vidcolor.resume.store import kept
 from vidcolor.resume.work_folder import is_running, piece_folder
-from vidcolor.settings import FilmSettings
 from vidcolor.weights.catalog import VIDEO
 
 if TYPE_CHECKING:
@@ -49,26 +46,8 @@ class Session:
         self.options = options
         self.jobs = jobs
         self.names = names_of(jobs)
-        self.render = RenderSettings(
-            **{
-                name: options[name]
-                for name in (
-                    "render_factor",
-                    "precision",
-                    "batch_size",
-                    "saturation",
-                    "hue",
-                )
-            }
-        )
-        self.settings = FilmSettings(
-            encode=EncodeSettings(
-                **{name: options[name] for name in ("codec", "crf", "preset", "pix_fmt", "compare")}
-            ),
-            smooth=SmoothSettings(strength=options["smooth"]),
-            pieces=PieceSettings(seconds=options["piece_seconds"]),
-            **{name: options[name] for name in ("edges", "start", "end", "deinterlace", "fresh")},
-        )
+        self.render = render_settings(options)
+        self.settings = film_settings(options)
         self.console = Console(stderr=True)
         self.reporter = Reporter(self.console, len(jobs), quiet=options["quiet"])
         self.job: Job | None = None
@@ -77,17 +56,12 @@ class Session:
         self.described: set[str] = set()
 
     def load(self, kind: str) -> "Colorizer":
-        """The colorizer for films or stills; `colorizer` loads each of the two once.
-
-        Stills are few and looked at closely: left to itself, their precision is full.
-        """
+        """The colorizer for films or stills; `colorizer` loads each of the two once."""
         from vidcolor.cli.models import load_colorizer
         from vidcolor.inference.device import describe
 
         name = self.options["model"]
-        render = self.render
-        if kind == "still" and render.precision == "auto":
-            render = replace(render, precision="fp32")
+        render = still_settings(self.render) if kind == "still" else self.render
         colorizer = load_colorizer(
             name, render, self.options["device"], self.options["weights_dir"], self.reporter.warn
         )
@@ -267,14 +241,6 @@ def table(outcomes: Sequence[Outcome], names: Mapping[Path, str]) -> Table:
             Text(one_line(outcome.error or "; ".join(outcome.warnings))),
         )
     return result
-
-
-def check_encoding(job: Job, encode: EncodeSettings) -> None:
-    """Raises MediaError for a source that is not a film, or settings that do not fit it."""
-    if job.kind == "film":
-        film = probe(job.source)
-        muxer(job.target.suffix)
-        encoder_options(film, complete(film, encode, job.target.suffix))
 
 
 def describe_film(job: Job, encode: EncodeSettings) -> str:
