@@ -4,32 +4,32 @@ import errno
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from vidcolor import __version__
 from vidcolor.chroma.temporal.filter import FilterState
 from vidcolor.errors import MediaError
 from vidcolor.inference.colorizer import Colorizer
-from vidcolor.inference.device import choose_precision, precision_name
 from vidcolor.inference.mark import color_mark
-from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.join import join
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.process import EndedEarly
 from vidcolor.media.publish import work_folder
 from vidcolor.media.read import LumaFrame
+from vidcolor.media.scan import scan_film
 from vidcolor.media.source_color import IN_COLOR, film_color
 from vidcolor.media.target import check_target
 from vidcolor.media.write import write_piece
+from vidcolor.pieces import color_piece, piece_digest, settings_of
 from vidcolor.pipeline import EncodedFrame, Work, encoded_frames
 from vidcolor.resume.checkpoint import START_OVER, ColorRecorder, FrameColors, Pace
-from vidcolor.resume.manifest import Manifest, identity, plain, same_source
+from vidcolor.resume.manifest import Manifest, identity, same_source
+from vidcolor.resume.plan import PlannedPiece, plan_film
 from vidcolor.resume.reading import not_as_before, read_on, since_start
 from vidcolor.resume.store import (
     MOST_SAVED,
@@ -67,6 +67,7 @@ def colorize_film(
     colorizer: Colorizer,
     settings: FilmSettings | None = None,
     *,
+    work_for: Callable[[PlannedPiece, Work], Work] = lambda planned, work: work,
     on_frame: Callable[[int, int | None], None] = lambda done, total: None,
     on_note: Callable[[str], None] = lambda note: None,
     on_colors: Callable[[EncodedFrame], object] = lambda frame: None,
@@ -74,6 +75,8 @@ def colorize_film(
     """Color a film and publish it under `target`, which is replaced if it exists.
 
     settings: how it is read, filtered, encoded and resumed; the defaults where there are none.
+    work_for: called with each piece of the plan and the work on the film, returns the work on that
+    piece: with another colorizer, smoothing or control.
     on_frame: called with (done, total) after every frame; total is an estimate, or None.
     on_note: called with one line when the run continues an earlier one.
     on_colors: called with every frame's luma and chroma before it is encoded, to show them.
@@ -101,14 +104,21 @@ def colorize_film(
         end=end,
         look=on_colors,
     )
-    total = expected_frames(film, start, end)
+    plan = settings.plan
+    if plan is None and settings.keep:
+        on_note("looking for shots")
+        plan = plan_film(film, scan_film(film))
+    total = plan.frames if plan else expected_frames(film, start, end)
+    works = [(piece, work_for(piece, work)) for piece in plan.pieces] if plan else []
     manifest = Manifest(
         source=identity(source),
         target=target.name,
-        settings=settings_of(work, pieces),
+        settings={} if plan else unplanned_settings(work, pieces),
         total=total,
+        plan=[piece_digest(own, piece) for piece, own in works] if plan else None,
+        keep=settings.keep,
     )
-    warnings: list[str] = []
+    warnings: list[str] = list(plan.warnings) if plan else []
     if film_color(film).kind == "color":
         warnings.append(IN_COLOR)
 
@@ -118,12 +128,18 @@ def colorize_film(
 
     with _watched(target), _open_store(work, target, manifest, settings.fresh, on_note) as store:
         kept = store.manifest.frames
-        if kept:
+        if kept and not plan:
             on_note(f"continuing after {kept} frames of an earlier run")
+        if kept:
             on_frame(kept, total)
-        make_pieces(
-            work, pieces, store, on_frame=lambda done: on_frame(done, total), warn=warnings.append
-        )
+        if plan:
+            make_planned(
+                works, plan.seekable, store, lambda done: on_frame(done, total), on_note=on_note
+            )
+        else:
+            make_pieces(
+                work, pieces, store, lambda done: on_frame(done, total), warn=warnings.append
+            )
         mark = color_mark(colorizer, settings.edges, smooth=settings.smooth.strength)
         with _unchanged_source(film, store):
             warnings += join(
@@ -145,8 +161,8 @@ def make_pieces(
     work: Work,
     pieces: PieceSettings,
     store: PieceStore,
-    *,
     on_frame: Callable[[int], None],
+    *,
     warn: Callable[[str], object],
 ) -> None:
     """Color and encode every piece that `store` does not have."""
@@ -183,6 +199,48 @@ def make_pieces(
             if not store.manifest.seekable or not store.pieces:
                 raise
             store.give_up_seeking()
+
+
+def make_planned(
+    works: Sequence[tuple[PlannedPiece, Work]],
+    seekable: bool,
+    store: PieceStore,
+    on_frame: Callable[[int], None],
+    *,
+    on_note: Callable[[str], None],
+) -> None:
+    """Color and encode those pieces of a plan that `store` does not have.
+
+    works: each piece and the work on it, as in the manifest's plan.
+    """
+    plan = store.manifest.plan or []
+    made = {piece.digest for piece in store.manifest.wanted}
+    if made:
+        on_note(f"{len(made)} of {len(plan)} pieces are kept from an earlier run")
+    for digest, (planned, work) in zip(plan, works, strict=True):
+        if digest in made:
+            continue
+        done = store.manifest.frames
+        with _unchanged_source(work.film, store):
+            piece = color_piece(
+                work,
+                planned,
+                store.scratch / "piece",
+                seekable=seekable,
+                on_frame=lambda frames, done=done: on_frame(done + frames),
+            )
+        check_source(work.film, store)
+        store.keep_planned(piece, digest)
+    store.complete()
+
+
+def unplanned_settings(work: Work, pieces: PieceSettings) -> dict[str, Any]:
+    """Everything beside the source that pieces without a plan depend on."""
+    return {
+        **settings_of(work),
+        "piece_seconds": pieces.seconds,
+        "piece_cuts": [pieces.cut_from, pieces.cut_score],
+    }
 
 
 def _filter_state(store: PieceStore) -> FilterState | None:
@@ -288,30 +346,6 @@ def expected_frames(film: Film, start: float | None, end: float | None) -> int |
         return None
     seconds = min(end or film.duration, film.duration) - (start or 0)
     return max(1, round(seconds * film.frame_rate))
-
-
-def settings_of(work: Work, pieces: PieceSettings) -> dict[str, Any]:
-    """Everything beside the source that the pieces depend on."""
-    colorizer = work.colorizer
-    # What was asked for: in a folder, the colorizer may have changed to another at an earlier film.
-    precision = choose_precision(colorizer.settings.precision, colorizer.device)
-    render = replace(colorizer.settings, render_factor=colorizer.render_factor, batch_size=None)
-    return plain(
-        {
-            "vidcolor": __version__,
-            "ffmpeg": "{}.{}, {}".format(*find_ffmpeg().version, find_ffmpeg().path),
-            "model": f"{colorizer.name} {colorizer.fingerprint[:16]}",
-            "device": colorizer.device.type,
-            **asdict(render),
-            "precision": precision_name(precision),
-            **asdict(work.encode),
-            "deinterlace": work.film.deinterlace,
-            "smooth": work.smooth.strength,
-            "edges": work.edges,
-            "piece_seconds": pieces.seconds,
-            "piece_cuts": [pieces.cut_from, pieces.cut_score],
-        }
-    )
 
 
 def _open_store(

@@ -1,11 +1,11 @@
 """The stages between reading a film's luma and encoding its chroma."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -54,6 +54,29 @@ class EncodedFrame(NamedTuple):
     """As of the colored frame."""
 
 
+class Control(Protocol):
+    """What a person says about the colors of one planned piece."""
+
+    @property
+    def digest(self) -> str:
+        """Text that differs where the colors may; a piece is made again when it changes."""
+        ...
+
+    def hints(self, luma: Sequence[LumaFrame]) -> Tensor | None:
+        """Colors that are given to the network with these frames, as `Colorizer.chroma` takes
+        them; None where there are none."""
+        ...
+
+    def adjust(self, chroma: Tensor) -> Tensor:
+        """The network's colors (B, 2, h, w) of a batch, changed point by point."""
+        ...
+
+    def carry(self, frames: Iterator[ColoredFrame]) -> Iterator[ColoredFrame]:
+        """All frames of the piece with other colors, in the same order, before they are filtered
+        over time. It may look at as many following frames as it needs."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """A film, its colorizer and its settings."""
@@ -64,8 +87,10 @@ class Work:
     """With all defaults filled in."""
     smooth: SmoothSettings
     edges: str
-    start: float | None
-    end: float | None
+    start: float | None = None
+    end: float | None = None
+    control: Control | None = None
+    """Of the piece that is made; None where nobody says anything about it."""
     look: Callable[["EncodedFrame"], object] = lambda frame: None
     """Called with every frame before it is encoded, to show it; may not change it."""
 
@@ -99,7 +124,9 @@ def encoded_frames(
 
     As for `colored_frames`; code values are made in the caller's thread.
     """
-    coloring = colored_frames(frames, work.colorizer, work.smooth, state, stop=stop)
+    coloring = colored_frames(
+        frames, work.colorizer, work.smooth, state, stop=stop, control=work.control
+    )
     with closing(coloring) as colored:
         for frame in in_codes(colored, work):
             work.look(frame)
@@ -113,17 +140,19 @@ def colored_frames(
     state: FilterState | None = None,
     *,
     stop: Callable[[], object] = lambda: None,
+    control: Control | None = None,
 ) -> Generator[ColoredFrame, None, None]:
     """Numbered frames of luma, colored and filtered over time.
 
     frames: (piece, luma), in the order of the film.
     state: of the temporal filter after the frame before the first one.
     stop: ends what `frames` are read from, so that no thread waits for it; see `prefetch`.
+    control: changes the colors; all frames are then of one piece.
     Reading, coloring and filtering run in a thread each.
     """
     batches = prefetch(in_batches(frames, colorizer))
-    colored = prefetch(color_batches(batches, colorizer))
-    return prefetch(filtered(colored, colorizer.chroma_device, smooth, state), stop=stop)
+    colored = prefetch(color_batches(batches, colorizer, control))
+    return prefetch(filtered(colored, colorizer.chroma_device, smooth, state, control), stop=stop)
 
 
 def in_batches(
@@ -139,13 +168,15 @@ def in_batches(
 
 
 def color_batches(
-    batches: Generator[tuple[int, list[LumaFrame]], None, None], colorizer: Colorizer
+    batches: Generator[tuple[int, list[LumaFrame]], None, None],
+    colorizer: Colorizer,
+    control: Control | None = None,
 ) -> Iterator[list[ColoredFrame]]:
     """Luma to chroma."""
     with closing(batches):
         for piece, batch in batches:
             luma = torch.from_numpy(np.stack([frame.pixels for frame in batch])[:, None])
-            chroma = colorizer.chroma(luma).to(colorizer.chroma_device)
+            chroma = _colors(luma, batch, colorizer, control).to(colorizer.chroma_device)
             with enough_memory("bars were made neutral", "use a smaller --batch-size"):
                 chroma = neutral_bars(chroma, luma)
             yield [
@@ -154,11 +185,20 @@ def color_batches(
             ]
 
 
+def _colors(
+    luma: Tensor, batch: Sequence[LumaFrame], colorizer: Colorizer, control: Control | None
+) -> Tensor:
+    if control is None:
+        return colorizer.chroma(luma)
+    return control.adjust(colorizer.chroma(luma, control.hints(batch)))
+
+
 def filtered(
     batches: Generator[list[ColoredFrame], None, None],
     device: torch.device,
     smooth: SmoothSettings,
     state: FilterState | None,
+    control: Control | None = None,
 ) -> Iterator[ColoredFrame]:
     """The same frames, up to `smooth.lookahead` later, with smoothed colors."""
     waiting: deque[ColoredFrame] = deque()
@@ -170,7 +210,8 @@ def filtered(
         return SmallFrame(luma.pts, luma.pixels, frame.chroma, cut)
 
     with closing(batches):
-        frames = map(small, chain.from_iterable(batches))
+        colored = chain.from_iterable(batches)
+        frames = map(small, control.carry(colored) if control else colored)
         with enough_memory("colors were filtered over time", "use --smooth off"):
             temporal_filter = TemporalFilter(smooth, state, backend_for(device))
             for done in temporal_filter.run(frames):

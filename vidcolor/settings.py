@@ -7,6 +7,7 @@ from vidcolor.chroma.edges import check_edges
 from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.errors import VidcolorError
 from vidcolor.media.containers import EncodeSettings
+from vidcolor.resume.plan import Plan
 from vidcolor.resume.store import PieceSettings
 
 
@@ -29,6 +30,12 @@ class FilmSettings:
     """Seconds from the film's beginning; only frames before it are colored and kept."""
     deinterlace: bool = False
     """Make one picture of the two fields of interlaced frames."""
+    plan: Plan | None = None
+    """Pieces that end at shots and are made independently of each other, whatever `pieces` says.
+    None: the film is read once, and divided as it comes."""
+    keep: bool = False
+    """Leave the finished pieces beside the result, so that a later run makes only those anew whose
+    settings have changed. Where there is no plan, every shot is a piece."""
     fresh: bool = False
     """Delete what an earlier run has finished, and start over."""
 
@@ -41,3 +48,5 @@ class FilmSettings:
             raise VidcolorError(
                 f"the end ({self.end:g} s) is not after the start ({self.start or 0:g} s)"
             )
+        if (self.plan or self.keep) and (self.start, self.end) != (None, None):
+            raise VidcolorError("a plan and `keep` are for whole films; leave start and end out")

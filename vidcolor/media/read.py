@@ -80,6 +80,7 @@ def read_luma(
     *,
     start: float | None = None,
     end: float | None = None,
+    seek: bool = True,
     guide: tuple[int, int] | None = None,
     warn: Callable[[str], object] = lambda warning: None,
 ) -> Iterator[LumaFrames]:
@@ -87,6 +88,7 @@ def read_luma(
 
     guide: another size to yield it at as well: that of the chroma planes (`merge.chroma_size`).
     start, end: read only the frames with start <= time < end, in seconds from the film's start.
+    seek: False to decode all frames before `start` as well, which some films need.
     warn: called after the last frame, with one line each for where the film is damaged and
     whether it was cut short.
     The iterator may be left early. It raises MediaError when no frame can be decoded, and where
@@ -96,7 +98,7 @@ def read_luma(
     stamps: _Stamps = SimpleQueue()
     damage = Damage(film, start)
     with os.fdopen(receive, "rb") as metadata, os.fdopen(send, "wb") as sender:
-        command = _command(film, size, guide, start, end, send)
+        command = _command(film, size, guide, start, end, seek, send)
         pipes = {"stdout": subprocess.PIPE, "pass_fds": (send,)}
         with run(command, f"read {film.path}", damage.on_message, **pipes) as process:
             sender.close()  # so that the pipe ends when ffmpeg does
@@ -118,9 +120,10 @@ def _command(
     guide: tuple[int, int] | None,
     start: float | None,
     end: float | None,
+    seek: bool,
     metadata: int,
 ) -> Any:
-    video = graph.source(film, start=start)[str(film.video_index)]
+    video = graph.source(film, start=start if seek else None)[str(film.video_index)]
     luma = graph.luma(film, video, start=start, end=end)
     branches = luma.split() if guide else [luma]
     pictures = (

@@ -16,6 +16,9 @@ OPTIONS = {
 }
 FLAGS = {"compare": "--compare", "deinterlace": "--deinterlace"}
 
+WITH_PLAN = "at shots (--keep or --scenes)"
+WITHOUT_PLAN = "without a look at its shots (neither --keep nor --scenes)"
+
 
 def differences(before: Manifest, now: Manifest) -> list[tuple[str, str]]:
     """(what differs, what to do to continue) of everything that has to be the same."""
@@ -31,6 +34,12 @@ def differences(before: Manifest, now: Manifest) -> list[tuple[str, str]]:
 
 def refusal(target: str, before: Manifest, now: Manifest) -> str | None:
     """One line that names everything that differs and says what to do; None if nothing does."""
+    if (before.plan is None) != (now.plan is None):
+        return (
+            f"{target}: frames of an earlier run are kept, which was divided "
+            f"{WITHOUT_PLAN if before.plan is None else WITH_PLAN}; to use them, give the same "
+            "options again; to delete them and start over, add --fresh"
+        )
     found = differences(before, now)
     if not found:
         return None

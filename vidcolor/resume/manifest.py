@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +13,11 @@ from vidcolor.resume.own_files import NotOwnError, read_own_text
 
 FORMAT = 2
 """Of the file; another number means that another version of vidcolor wrote it."""
+
+PLANNED_FORMAT = 3
+"""Of the file for a film with a plan, which versions that know no plans must not touch."""
+
+FORMATS = (FORMAT, PLANNED_FORMAT)
 
 NAME = "manifest.json"
 
@@ -40,6 +46,8 @@ class FinishedPiece:
     """Timestamp of the first frame, in units of the film's time base."""
     frames: int
     tail: Tail
+    digest: str | None = None
+    """Of the settings that a planned piece was made with; None for any other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +87,24 @@ class Manifest:
     pieces: list[FinishedPiece] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     """Of the piece that follows `pieces`, in the order of its frames."""
+    plan: list[str] | None = None
+    """Digests of all planned pieces, in the order of time; `pieces` are then in the order in which
+    they were made, some of them perhaps of an earlier plan. None for a film without a plan."""
+    keep: bool = False
+    """Whether the pieces stay when the film is published."""
 
     @property
     def frames(self) -> int:
         """How many frames need not be colored again."""
-        return sum(part.frames for part in (*self.pieces, *self.checkpoints))
+        return sum(part.frames for part in (*self.wanted, *self.checkpoints))
+
+    @property
+    def wanted(self) -> list[FinishedPiece]:
+        """The finished pieces that the film consists of, in the order of time."""
+        if self.plan is None:
+            return self.pieces
+        made = {piece.digest: piece for piece in self.pieces}
+        return [made[digest] for digest in self.plan if digest in made]
 
     @property
     def tail(self) -> Tail:
@@ -122,7 +143,7 @@ def load_manifest(folder: Path) -> Manifest | None:
     """The manifest of a work folder; None where there is none that this version understands."""
     content = _content(folder)
     try:
-        return _manifest(content) if content and content["format"] == FORMAT else None
+        return _manifest(content) if content and content["format"] in FORMATS else None
     except (KeyError, TypeError, ValueError):
         return None
 
@@ -131,7 +152,7 @@ def is_of_other_version(folder: Path) -> bool:
     """Whether another version of vidcolor left frames in this work folder."""
     content = _content(folder) or {}
     found = content.get("format", FORMAT)
-    return isinstance(found, int) and found != FORMAT and bool(content.get("pieces"))
+    return isinstance(found, int) and found not in FORMATS and bool(content.get("pieces"))
 
 
 def save_manifest(manifest: Manifest, folder: Path, scratch: Path) -> None:
@@ -141,7 +162,8 @@ def save_manifest(manifest: Manifest, folder: Path, scratch: Path) -> None:
     """
     unfinished = scratch / NAME
     with unfinished.open("w", encoding="utf-8") as file:
-        json.dump({"format": FORMAT, **asdict(manifest)}, file, indent=1)
+        number = FORMAT if manifest.plan is None else PLANNED_FORMAT
+        json.dump({"format": number, **asdict(manifest)}, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(folder / NAME)
@@ -165,6 +187,11 @@ def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
 def piece_name(number: int) -> str:
     """Of the file in a work folder, counting pieces from 0."""
     return f"piece-{number:05d}"
+
+
+def planned_name(digest: str) -> str:
+    """Of the file of a planned piece in a work folder."""
+    return f"piece-{digest}"
 
 
 def checkpoint_name(piece: int, number: int) -> str:
@@ -194,10 +221,15 @@ def _manifest(content: dict[str, Any]) -> Manifest:
         complete=_typed(content["complete"], bool),
         result=None if result is None else [_count(number) for number in result],
     )
+    if content["format"] == PLANNED_FORMAT:
+        manifest.plan = [_digest(each) for each in _typed(content["plan"], list)]
+        manifest.keep = _typed(content["keep"], bool)
     for number, entry in enumerate(_typed(content["pieces"], list)):
+        digest = None if manifest.plan is None else _digest(entry["digest"])
         manifest.pieces.append(
             FinishedPiece(
-                name=_name(entry, piece_name(number)),
+                name=_name(entry, planned_name(digest) if digest else piece_name(number)),
+                digest=digest,
                 size=_count(entry["size"]),
                 crc=_count(entry["crc"]),
                 first_pts=_integer(entry["first_pts"]),
@@ -235,6 +267,12 @@ def _integer(value: Any) -> int:
 def _count(value: Any) -> int:
     if _integer(value) < 0:
         raise ValueError(f"{value!r} is negative")
+    return value
+
+
+def _digest(value: Any) -> str:
+    if not re.fullmatch("[0-9a-f]{32}", _typed(value, str)):
+        raise ValueError(f"{value!r} is not the digest of a piece")
     return value
 
 

@@ -29,6 +29,7 @@ from vidcolor.resume.manifest import (
     is_of_other_version,
     load_manifest,
     piece_name,
+    planned_name,
     save_manifest,
     sync_folder,
 )
@@ -114,7 +115,7 @@ class PieceStore:
         """What is finished, in the order of time."""
         return [
             Piece(path=self.folder / piece.name, first_pts=piece.first_pts, frames=piece.frames)
-            for piece in self.manifest.pieces
+            for piece in self.manifest.wanted
         ]
 
     @property
@@ -180,6 +181,24 @@ class PieceStore:
         self.save()
         for checkpoint in replaced:
             (self.folder / checkpoint.name).unlink(missing_ok=True)
+
+    def keep_planned(self, piece: Piece, digest: str) -> None:
+        """Take a planned piece that was finished in `scratch`; from now on it is kept."""
+        name = planned_name(digest)
+        _move(piece.path, self.folder / name)
+        size, crc = _size_and_crc(self.folder / name)
+        self.manifest.pieces.append(
+            FinishedPiece(
+                name=name,
+                size=size,
+                crc=crc,
+                first_pts=piece.first_pts,
+                frames=piece.frames,
+                tail=(),
+                digest=digest,
+            )
+        )
+        self.save()
 
     def keep_colors(
         self, recorder: ColorRecorder, last: Sequence[LumaFrame], state: Mapping[str, np.ndarray]
@@ -251,9 +270,12 @@ def open_pieces(
             store = PieceStore(folder, manifest, scratch)
             store.save()
             yield store
-            manifest.clear()
+            if manifest.keep:
+                _forget_unwanted(store)
+            else:
+                manifest.clear()
         finally:
-            if manifest.frames:
+            if manifest.pieces or manifest.checkpoints:
                 for scratch in folder.glob(f"{SCRATCH}*"):
                     shutil.rmtree(scratch, ignore_errors=True)
             else:
@@ -266,6 +288,13 @@ def kept(target: Path) -> Manifest | None:
     return manifest if manifest and manifest.frames else None
 
 
+def _forget_unwanted(store: PieceStore) -> None:
+    """Remove planned pieces that the film no longer consists of."""
+    store.manifest.pieces = store.manifest.wanted
+    store.save()
+    remove_all_but(store.folder, {*_names(store.manifest), store.scratch.name})
+
+
 def _continued(
     folder: Path, target: Path, wanted: Manifest, on_note: Callable[[str], None]
 ) -> Manifest:
@@ -276,10 +305,12 @@ def _continued(
             "to continue after them, use that version; to delete them and start over, add --fresh"
         )
     found = load_manifest(folder)
-    if found is None or not found.frames:
+    if found is None or not (found.pieces or found.checkpoints):
         return wanted
     if reason := refusal(str(target), found, wanted):
         raise MediaError(reason)
+    if wanted.plan is not None:
+        return _planned_again(folder, found, wanted)
     pieces = list(_whole_pieces(folder, found))
     checkpoints = list(_whole_checkpoints(folder, found))
     if len(pieces) < len(found.pieces):
@@ -288,6 +319,12 @@ def _continued(
     found.pieces, found.checkpoints = pieces, checkpoints
     found.total, found.result = wanted.total, None
     return found
+
+
+def _planned_again(folder: Path, found: Manifest, wanted: Manifest) -> Manifest:
+    """This run's manifest, with all undamaged pieces, also those that an earlier plan had."""
+    wanted.pieces = [piece for piece in found.pieces if _is_whole(folder / piece.name, piece)]
+    return wanted
 
 
 def _whole_pieces(folder: Path, manifest: Manifest) -> Iterator[FinishedPiece]:
@@ -341,6 +378,8 @@ def _names(manifest: Manifest) -> set[str]:
     """The entries of a work folder that this manifest needs."""
     pieces = [piece.name for piece in manifest.pieces]
     states = [_state_path(Path(name)).name for name in pieces]
+    if manifest.plan is not None:
+        states = []
     return {LOCK, NAME, *pieces, *states, *(saved.name for saved in manifest.checkpoints)}
 
 

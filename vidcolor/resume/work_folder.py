@@ -111,8 +111,13 @@ def _is_published(folder: Path, manifest: Manifest) -> bool:
 
     Another file under that name, such as a trial of a few seconds, leaves the pieces alone.
     """
-    if not manifest.complete or manifest.result is None:
+    if not manifest.complete or manifest.keep:
         return False
+    return is_result(folder, manifest)
+
+
+def is_result(folder: Path, manifest: Manifest) -> bool:
+    """Whether the film that lies beside `folder` is the one that this run made of the pieces."""
     with suppress(OSError):
         state = (folder.parent / manifest.target).lstat()
         return [state.st_size, state.st_mtime_ns] == manifest.result
