@@ -19,13 +19,14 @@ from PIL import Image
 from torch import nn
 from torchvision.models import vgg16_bn
 
-from vidcolor.nogan import train
+from vidcolor.nogan import train, unet_trainer
 from vidcolor.nogan.distributed import join_processes
 from vidcolor.nogan.losses import FeatureLoss
 from vidcolor.nogan.photos import load_photos
 from vidcolor.nogan.plan import Estimate, plan
-from vidcolor.nogan.recipe import Content, Recipe, Stage, read_recipe
+from vidcolor.nogan.recipe import Recipe, read_recipe
 from vidcolor.nogan.run import Run
+from vidcolor.nogan.settings import Content, Stage
 
 TRAINING = Path(__file__).parents[1] / "training"
 NAMES = ("artistic", "stable", "video")
@@ -81,7 +82,7 @@ def peak(device: torch.device) -> float:
 
 def main() -> None:
     context = join_processes("auto", "auto")
-    train.feature_loss = untrained_features
+    unet_trainer.feature_loss = untrained_features
     for name in sys.argv[1:] or NAMES:
         file = TRAINING / f"{name}.toml"
         recipe = shorten(read_recipe(file))

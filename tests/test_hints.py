@@ -13,7 +13,7 @@ from PIL import Image
 from vidcolor.cli import vidcolor as command
 from vidcolor.nogan import hints, recipe
 from vidcolor.nogan.distributed import DistributedContext
-from vidcolor.nogan.generator_trainer import LiteTrainer
+from vidcolor.nogan.lite_trainer import LiteSettings, LiteTrainer
 from vidcolor.nogan.palette import Palette
 from vidcolor.nogan.recipe import read_recipe
 from vidcolor.weights.checkpoint import load_generator
@@ -136,7 +136,7 @@ def test_an_encoder_that_is_not_there_is_named(photos, tmp_path):
 
 
 def test_colors_stay_when_the_class_weights_change():
-    settings = recipe.Generator(
+    settings = LiteSettings(
         architecture="lite",
         widths=(8,) * 4,
         decoder=(8,) * 3,

@@ -23,17 +23,25 @@ from vidcolor.cli import vidcolor as command
 from vidcolor.errors import RecipeError
 from vidcolor.nogan import imagenet, train
 from vidcolor.nogan.augment import augment
+from vidcolor.nogan.critic_kinds import DeOldifyCriticSettings
 from vidcolor.nogan.degrade import degrade
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.inflection import best_of, has_turned
 from vidcolor.nogan.palette import Palette
 from vidcolor.nogan.photos import Batches, load_photos
-from vidcolor.nogan.recipe import Augment, Critic, Images, read_recipe
+from vidcolor.nogan.recipe import read_recipe
 from vidcolor.nogan.run import Run
+from vidcolor.nogan.settings import Augment, Images
 from vidcolor.weights.checkpoint import load_generator
 
 TRAINING = Path(__file__).parents[1] / "training"
 TINY = TRAINING / "tiny.toml"
+TINY_LITE = """architecture = "lite"
+widths = [8, 8, 8, 8]
+decoder = [8, 8, 8]
+bins = 32
+"""
+"""Its network."""
 CPU = DistributedContext(device=torch.device("cpu"), dtype=torch.float32)
 
 
@@ -98,8 +106,8 @@ def test_recipes_that_come_along_are_right(name):
         ),
         ("[8, 8, 8, 8]", "[8]", r"widths = \[8\] must hold 2 to 4 numbers"),
         (
-            '"lite"',
-            '"deep"\nencoder = "imagenet"\nshrink = 2',
+            TINY_LITE,
+            'architecture = "deep"\nencoder = "imagenet"\nshrink = 2\n',
             "'imagenet' needs shrink = 1",
         ),
     ],
@@ -323,7 +331,7 @@ def test_published_recipes_run_at_a_reduced_size(name, photos, tmp_path, monkeyp
         content=dataclasses.replace(recipe.content, fallback="critic"),
         pretrain=tuple(dataclasses.replace(s, **small) for s in recipe.pretrain[-1:]),
         images=Images(size=64, batch=2, keep=0.2),
-        critic=Critic(
+        critic=DeOldifyCriticSettings(
             width=8,
             blocks=1,
             augment=recipe.critic.augment,
@@ -357,6 +365,7 @@ from vidcolor.nogan.distributed import join_processes
 from vidcolor.nogan.photos import load_photos
 from vidcolor.nogan.recipe import Augment, read_recipe
 from vidcolor.nogan.run import Run
+from vidcolor.nogan.settings import Augment, Images
 
 recipe_file, photos, out, accumulate = sys.argv[1:]
 context = join_processes("cpu", "fp32")

@@ -12,9 +12,9 @@ from vidcolor.models.unet import DEEP
 from vidcolor.nogan import imagenet
 from vidcolor.nogan.augment import plain
 from vidcolor.nogan.distributed import DistributedContext
-from vidcolor.nogan.generator_trainer import UNetTrainer, slim
 from vidcolor.nogan.losses import FeatureLoss
-from vidcolor.nogan.recipe import Content, Generator
+from vidcolor.nogan.settings import Content
+from vidcolor.nogan.unet_trainer import DeepTrainer, UNetSettings, UNetTrainer, slim
 
 FILE = b"not really a network"
 CPU = DistributedContext(device=torch.device("cpu"), dtype=torch.float32)
@@ -87,8 +87,8 @@ def losses(trainer: UNetTrainer) -> tuple[float, float]:
 @pytest.mark.parametrize("fallback", ["critic", "none"])
 def test_the_critic_sees_what_is_wrong_in_place_of_the_vgg(fallback):
     content = Content(pixels=0.1, features="vgg", fallback=fallback)
-    settings = Generator(architecture="deep", shrink=32)
-    trainer = UNetTrainer(settings, content, CPU, None, None)
+    settings = UNetSettings(architecture="deep", shrink=32)
+    trainer = DeepTrainer(settings, content, CPU, None, None)
     before = losses(trainer)
     trainer.use_critic_features(Critic(CriticShape(width=8, blocks=2)))
     after = losses(trainer)
@@ -102,7 +102,7 @@ def test_the_critic_sees_what_is_wrong_in_place_of_the_vgg(fallback):
 def test_a_vgg_that_is_there_stays():
     content = Content(features="vgg", fallback="critic")
     vgg = FeatureLoss(nn.Sequential(nn.Identity()), content.weights)
-    trainer = UNetTrainer(Generator(architecture="deep", shrink=32), content, CPU, vgg, None)
+    trainer = DeepTrainer(UNetSettings(architecture="deep", shrink=32), content, CPU, vgg, None)
     trainer.use_critic_features(Critic(CriticShape(width=8, blocks=1)))
     assert trainer.features is vgg
 

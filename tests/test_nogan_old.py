@@ -12,6 +12,7 @@ import torch
 from vidcolor.errors import RecipeError
 from vidcolor.nogan import train
 from vidcolor.nogan.distributed import DistributedContext
+from vidcolor.nogan.lite_trainer import LiteSettings
 from vidcolor.nogan.photos import load_photos
 from vidcolor.nogan.recipe import read_recipe
 from vidcolor.nogan.run import Run, read_state
@@ -50,6 +51,7 @@ def test_a_recipe_of_version_0_1(old_recipe, caplog):
     with caplog.at_level(logging.WARNING):
         recipe = read_recipe(old_recipe)
     assert recipe.score_photos == 4 and recipe.content.fallback == "none"
+    assert isinstance(recipe.generator, LiteSettings)
     assert (recipe.generator.prior_correction, recipe.generator.chroma_gain) == (0.4, 1.5)
     assert (recipe.augment.degrade, recipe.augment.probability) == (0.5, 0.6)
     for old, today in (("scored", "score_photos"), ("content.instead", "fallback")):

@@ -17,16 +17,23 @@ from vidcolor.errors import TrainingError
 from vidcolor.nogan import train
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.draw import draw_curves
-from vidcolor.nogan.generator_trainer import LiteTrainer, UNetTrainer
 from vidcolor.nogan.inflection import best_of, has_turned
+from vidcolor.nogan.lite_trainer import LiteSettings, LiteTrainer
 from vidcolor.nogan.optimizer_loop import OptimizerLoop
 from vidcolor.nogan.palette import Palette
 from vidcolor.nogan.photos import load_photos
-from vidcolor.nogan.recipe import Content, Generator, Stage, read_recipe
+from vidcolor.nogan.recipe import read_recipe
 from vidcolor.nogan.run import Run, read_state
 from vidcolor.nogan.seeding import StepKey
+from vidcolor.nogan.settings import Content, Stage
+from vidcolor.nogan.unet_trainer import DeepTrainer, UNetSettings, UNetTrainer
 
 CPU = DistributedContext(device=torch.device("cpu"), dtype=torch.float32)
+TINY_LITE = """architecture = "lite"
+widths = [8, 8, 8, 8]
+decoder = [8, 8, 8]
+bins = 32
+"""
 TINY = Path(__file__).parents[1] / "training" / "tiny.toml"
 FIRST = {
     "step": 0.0,
@@ -110,8 +117,8 @@ def test_a_generator_that_is_not_finite_does_not_enter_the_gan_phase(photos, tmp
 
 
 def averaging(ema: float = 0.999) -> UNetTrainer:
-    settings = Generator(architecture="deep", shrink=32, ema=ema)
-    return UNetTrainer(settings, Content(), CPU, None, None)
+    settings = UNetSettings(architecture="deep", shrink=32, ema=ema)
+    return DeepTrainer(settings, Content(), CPU, None, None)
 
 
 def weight_of_the_average(trainer: UNetTrainer) -> float:
@@ -234,7 +241,7 @@ def test_a_start_that_is_none(whole, photo_folder, tmp_path):
             "widths = [8, 8, 8, 12]",
             "is 8 x 8 x 3 x 3 there and 12 x 8 x 3 x 3 here",
         ),
-        ('"lite"', '"deep"\nshrink = 32', "its tensors have other names"),
+        (TINY_LITE, 'architecture = "deep"\nshrink = 32\n', "its tensors have other names"),
     ],
 )
 def test_a_start_of_another_network(whole, photo_folder, tmp_path, old, new, told):
@@ -317,6 +324,7 @@ def test_the_export_takes_the_rebalancing_of_its_own_stage(photos, tmp_path):
     state = read_state(run.result("pretrain-2"))["generator"]["average"]
     palette = torch.load(run.folder / "palette.pt", weights_only=True)
     weights = Palette(**palette).class_weights(recipe.pretrain[1].rebalance)
+    assert isinstance(recipe.generator, LiteSettings)
     wanted = state["head.bias"] - recipe.generator.prior_correction * weights.log()
     assert torch.allclose(load_file(final)["head.bias"].float(), wanted, atol=1e-2)
 

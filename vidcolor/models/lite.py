@@ -103,6 +103,8 @@ class Lite(ChromaGenerator):
     """The built-in generator, whatever its shape: logits of chroma, of which the mean is taken."""
 
     shape: Any
+    head: nn.Conv2d
+    """The last layer, whose bias is the logarithm of the bins' prior."""
 
     def __init__(self, bins: int):
         super().__init__()
@@ -138,6 +140,14 @@ class Lite(ChromaGenerator):
         if hints is None:
             return self(luma.to(self.dtype)).float()
         return self(luma.to(self.dtype), pooled(hints).to(self.dtype)).float()
+
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Those that learn more slowly than the rest; none where all are trained alike."""
+        return []
+
+    def divide_hints(self, divisor: float) -> None:
+        """Divide the chroma of all hints, where the network takes any."""
+        del divisor
 
     @abstractmethod
     def logits(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:

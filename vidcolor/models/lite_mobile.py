@@ -220,6 +220,7 @@ class MobileLite(Lite):
 
     shape: MobileShape
     takes_hints = True
+    exact_vectors = True
 
     def __init__(self, shape: MobileShape = MobileShape(), *, norm: bool = False):
         super().__init__(shape.bins)
@@ -277,8 +278,10 @@ class MobileLite(Lite):
         return self.head(x) + self.tint(context)[:, :, None, None]
 
     def encoder_parameters(self) -> list[nn.Parameter]:
-        """Those of the encoder, which learn more slowly than the rest."""
         return [*self.stem.parameters(), *self.blocks.parameters()]
+
+    def divide_hints(self, divisor: float) -> None:
+        self.hint_scale.div_(divisor)
 
     @torch.no_grad()
     def folded(self) -> "MobileLite":

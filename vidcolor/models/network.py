@@ -66,6 +66,8 @@ class Generator(Network):
 
     export_can_train: ClassVar[bool] = True
     """Whether training can start from an exported network, not only from a run's checkpoint."""
+    exact_vectors: ClassVar[bool] = False
+    """Whether files hold its vectors in float32, with the matrices in float16."""
 
     @property
     @abstractmethod

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from vidcolor.chroma import matrices
 from vidcolor.nogan.degrade import degrade, uniform
-from vidcolor.nogan.recipe import Augment
+from vidcolor.nogan.settings import Augment
 
 
 class Sample(NamedTuple):

@@ -11,29 +11,30 @@ from PIL import Image
 from torch import Tensor
 
 from vidcolor.chroma import matrices
-from vidcolor.models.critic import Critic, CriticShape
+from vidcolor.models.critic import Critic
 from vidcolor.models.imagenet import denormalize, normalize
-from vidcolor.nogan import recipe as recipes
+from vidcolor.nogan import settings
 from vidcolor.nogan.augment import Sample, augment, plain
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.generator_trainer import GeneratorTrainer
 from vidcolor.nogan.losses import adversarial_loss
-from vidcolor.nogan.norms import normalize_critic
 from vidcolor.nogan.optimizer_loop import OptimizerLoop, progress
 from vidcolor.nogan.photos import Batches, PhotoSet, center, load_photos
 from vidcolor.nogan.pretrain import OnStep, steps_of
-from vidcolor.nogan.recipe import Recipe, Stage
+from vidcolor.nogan.recipe import Recipe
+from vidcolor.nogan.registry import critic_kind
 from vidcolor.nogan.run import Run
 from vidcolor.nogan.seeding import StepKey, numpy_random, torch_random
+from vidcolor.nogan.settings import Stage
 
 SIDES = ("generated", "real")
 
 
-def new_critic(settings: recipes.Critic, context: DistributedContext) -> Critic:
-    """An untrained critic, with spectral norm."""
-    shape = CriticShape(width=settings.width, blocks=settings.blocks, dropout=settings.dropout)
-    critic = Critic(shape)
-    normalize_critic(critic)
+def new_critic(table: settings.Critic, context: DistributedContext) -> Critic:
+    """An untrained critic, with its norms."""
+    kind = critic_kind(table.architecture)
+    critic = kind.build(table)
+    kind.normalize(critic, table)
     return critic.to(context.device).to(memory_format=torch.channels_last)
 
 
@@ -52,16 +53,16 @@ def generate_images(
     Pairs that are there already are left as they are, so that a stopped run continues.
     """
     assert recipe.images is not None
-    settings, context = recipe.images, run.context
-    count = max(2, round(settings.keep * len(photos)))
+    table, context = recipe.images, run.context
+    count = max(2, round(table.keep * len(photos)))
     chosen = numpy_random(recipe.seed, phase).permutation(len(photos))[:count]
     for side in SIDES:
         (folder / side).mkdir(parents=True, exist_ok=True)
-    for start in range(settings.batch * context.rank, count, settings.batch * context.world):
-        numbers = range(start, min(count, start + settings.batch))
+    for start in range(table.batch * context.rank, count, table.batch * context.world):
+        numbers = range(start, min(count, start + table.batch))
         paths = [[folder / side / f"{n:07}.png" for side in SIDES] for n in numbers]
         if not all(path.exists() for pair in paths for path in pair):
-            crops = np.stack([center(photos[int(chosen[n])], settings.size) for n in numbers])
+            crops = np.stack([center(photos[int(chosen[n])], table.size) for n in numbers])
             sample = plain(torch.from_numpy(crops).permute(0, 3, 1, 2).to(context.device))
             pictures = trainer.show(sample), denormalize(trainer.photo(sample))
             for pair, *both in zip(paths, *pictures, strict=True):
@@ -78,7 +79,7 @@ def train_critic(
 ) -> None:  # fmt: skip
     """Train one stage on the pairs of `generate_images`; half of each batch is real."""
     assert recipe.critic is not None
-    settings, context = recipe.critic, run.context
+    augmentation, context = recipe.critic.augment, run.context
     sides = [load_photos([folder / side], smallest=1, gray_too=True) for side in SIDES]
     optimizer = OptimizerLoop([(stage.rates[-1], list(critic.parameters()))], stage, context)
     parts = {"critic": critic, "optimizer": optimizer}
@@ -89,7 +90,7 @@ def train_critic(
             photos,
             size=stage.size,
             batch=max(1, stage.batch // 2),
-            zoom=settings.augment.zoom,
+            zoom=augmentation.zoom,
             seed=recipe.seed,
             name=f"{phase} {side}",
         )
@@ -104,7 +105,7 @@ def train_critic(
             for side, source in zip(SIDES, batches, strict=True):
                 random = torch_random(context.device, recipe.seed, phase, side, step, part)
                 crops = source.share(step, part, parts).to(context.device)
-                sample = augment(crops, settings.augment, random)
+                sample = augment(crops, augmentation, random)
                 logits.append(critic_logits(critic, _rgb(sample), context))
             return critic_loss(*logits)
 

@@ -8,24 +8,22 @@ from torchvision.models import vgg16_bn
 
 from vidcolor.errors import WeightsError
 from vidcolor.nogan.losses import FeatureLoss
-from vidcolor.nogan.recipe import Content, Generator
+from vidcolor.nogan.settings import Content
 from vidcolor.weights.networks import PYTORCH, network_file
 from vidcolor.weights.places import download_folder, folders
 
 ORIGIN = PYTORCH
 FILES = {
-    "deep": "resnet34-b627a593.pth",
-    "wide": "resnet101-63fe2227.pth",
+    "resnet34": "resnet34-b627a593.pth",
+    "resnet101": "resnet101-63fe2227.pth",
     "vgg": "vgg16_bn-6c64b313.pth",
 }
 """The end of each name is the beginning of the file's SHA-256."""
 
 
-def encoder_weights(settings: Generator) -> dict[str, Tensor] | None:
-    """The state of a ResNet without its classifier; None where the recipe asks for random ones."""
-    if settings.encoder == "random":
-        return None
-    state = torch.load(fetch(settings.architecture), map_location="cpu", weights_only=True)
+def encoder_weights(name: str) -> dict[str, Tensor]:
+    """The state of one of the ResNets in FILES, without its classifier."""
+    state = torch.load(fetch(name), map_location="cpu", weights_only=True)
     return {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
 
 

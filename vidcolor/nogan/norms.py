@@ -7,10 +7,10 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from vidcolor.models.critic import Critic
-from vidcolor.models.lite import Lite
+from vidcolor.models.network import Network
 from vidcolor.models.unet import UNet
 
-Network = TypeVar("Network", UNet, Lite, Critic, UNet | Lite)
+NetworkT = TypeVar("NetworkT", bound=Network)
 
 
 def normalize_generator(network: UNet) -> None:
@@ -29,11 +29,11 @@ def normalize_critic(network: Critic) -> None:
 
 
 @torch.no_grad()
-def fold(network: Network) -> Network:
+def fold(network: NetworkT) -> NetworkT:
     """A copy with plain weights, as the networks of `vidcolor.models` have them."""
     was_training = network.training
     network.eval()  # spectral norm iterates at every look in training
-    plain = type(network)(network.shape).eval()  # pyright: ignore[reportArgumentType]
+    plain = type(network)(network.shape).eval()  # pyright: ignore[reportCallIssue]
     state = network.state_dict()
     for name in plain.state_dict():
         if name not in state:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from vidcolor.errors import TrainingError
 from vidcolor.nogan.distributed import DistributedContext
-from vidcolor.nogan.recipe import Stage
 from vidcolor.nogan.seeding import StepKey, seed_of
+from vidcolor.nogan.settings import Stage
 
 
 class OptimizerLoop:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from vidcolor.models.critic import Critic, CriticShape
-from vidcolor.models.lite import Lite
-from vidcolor.models.unet import DEEP, WIDE, UNet
 from vidcolor.nogan.distributed import DistributedContext
-from vidcolor.nogan.generator_trainer import new_lite, slim
 from vidcolor.nogan.pretrain import steps_of
 from vidcolor.nogan.recipe import Recipe
+from vidcolor.nogan.registry import critic_kind, trainer_class
 from vidcolor.nogan.train import Phase, phases
 
 
@@ -54,11 +51,11 @@ class Estimate:
 def plan(recipe: Recipe, photos: int, context: DistributedContext) -> list[Estimate]:
     """One estimate per phase; features and the loading of photos are not counted."""
     speed = measure_speed(context)
-    networks = [new_generator(recipe), *([new_critic(recipe)] if recipe.critic else [])]
+    networks = new_networks(recipe)
 
     @cache
     def costs(size: int) -> list[Cost]:
-        return [cost_of(network, size, context) for network in networks]
+        return [cost_of(*network, size, context) for network in networks]
 
     return [_estimate(phase, recipe, photos, context, speed, costs) for phase in phases(recipe)]
 
@@ -101,21 +98,27 @@ def _estimate(
     return Estimate(phase.name, steps, stage.size, stage.batch, memory, seconds)
 
 
-def new_generator(recipe: Recipe) -> nn.Module:
-    settings = recipe.generator
+Forward = Callable[[Tensor], Tensor]
+"""(B, channels, n, n) -> a network's output."""
+
+
+def new_networks(recipe: Recipe) -> list[tuple[nn.Module, Forward, int]]:
+    """Generator and critic on the meta device, how to run each, and their input's channels."""
+    kind, settings = trainer_class(recipe.generator.architecture), recipe.generator
     with torch.device("meta"):
-        if settings.architecture == "lite":
-            return new_lite(settings)
-        return UNet(slim(DEEP if settings.architecture == "deep" else WIDE, settings.shrink))
+        generator = kind.new_network(settings)
+        found: list[tuple[nn.Module, Forward, int]] = [
+            (generator, partial(kind.run_network, generator), 1)
+        ]
+        if recipe.critic:
+            critic = critic_kind(recipe.critic.architecture).build(recipe.critic)
+            found.append((critic, critic, 3))
+    return found
 
 
-def new_critic(recipe: Recipe) -> nn.Module:
-    assert recipe.critic is not None
-    with torch.device("meta"):
-        return Critic(CriticShape(width=recipe.critic.width, blocks=recipe.critic.blocks))
-
-
-def cost_of(network: nn.Module, size: int, context: DistributedContext) -> Cost:
+def cost_of(
+    network: nn.Module, forward: Forward, channels: int, size: int, context: DistributedContext
+) -> Cost:
     """Follow one picture through a network on the meta device, which computes nothing."""
     kept: dict[int, int] = {}
 
@@ -124,13 +127,12 @@ def cost_of(network: nn.Module, size: int, context: DistributedContext) -> Cost:
             kept[id(tensor)] = tensor.numel() * context.dtype.itemsize
         return tensor
 
-    lite = isinstance(network, Lite)
-    picture = torch.empty(2, 1 if lite else 3, size, size, device="meta")
+    picture = torch.empty(2, channels, size, size, device="meta")
     with (
         FlopCounterMode(display=False) as counter,
         torch.autograd.graph.saved_tensors_hooks(remember, lambda tensor: tensor),
     ):
-        answer = network.logits(picture) if lite else network(picture)
+        answer = forward(picture)
     del answer
     weights = 4 * sum(parameter.numel() for parameter in network.parameters())
     return Cost(counter.get_total_flops() / 2, sum(kept.values()) // 2, weights)

@@ -10,9 +10,10 @@ from vidcolor.nogan.augment import augment
 from vidcolor.nogan.generator_trainer import GeneratorTrainer
 from vidcolor.nogan.optimizer_loop import OptimizerLoop, progress
 from vidcolor.nogan.photos import Batches, PhotoSet
-from vidcolor.nogan.recipe import Recipe, Stage
+from vidcolor.nogan.recipe import Recipe
 from vidcolor.nogan.run import Run
 from vidcolor.nogan.seeding import StepKey, torch_random
+from vidcolor.nogan.settings import Stage
 from vidcolor.nogan.validation import Validation
 
 OnStep = Callable[[int, int, dict[str, float], int], None]

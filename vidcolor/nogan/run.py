@@ -6,17 +6,15 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from safetensors import SafetensorError
 
-from vidcolor.errors import RecipeError, TrainingError
+from vidcolor.errors import RecipeError
 from vidcolor.nogan.distributed import DistributedContext
+from vidcolor.nogan.files import reading, replacing, writing
 from vidcolor.nogan.recipe import read_recipe
 
 
@@ -167,47 +165,6 @@ def check_folder(folder: Path, recipe: Path, *, resume: bool) -> None:
         raise RecipeError(
             f"{recipe} is not the recipe that {folder} was begun with; resume with {kept}"
         )
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a TrainingError that names `path`."""
-    try:
-        yield
-    except OSError as error:
-        raise TrainingError(
-            f"cannot write {error.filename or path} ({error.strerror or error}); what was saved "
-            "before is whole: make room and continue with --resume, or choose another --out"
-        ) from error
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Where to write a file that takes the place of `path` if all goes well."""
-    partial = path.with_suffix(".tmp")
-    with writing(path):
-        try:
-            yield partial
-            partial.replace(path)
-        except (RuntimeError, SafetensorError) as error:  # torch and safetensors on a full disk
-            partial.unlink(missing_ok=True)
-            cause = error.__context__
-            raise cause if isinstance(cause, OSError) else OSError("the disk is full") from error
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn what a damaged file of a run leads to into a TrainingError that names it."""
-    try:
-        yield
-    except Exception as error:  # torch raises nearly anything for a damaged file
-        reason = str(error).strip().partition("\n")[0].rstrip(".:") or type(error).__name__
-        raise TrainingError(
-            f"{path} is damaged ({reason}); delete it, and --resume makes it again"
-        ) from error
 
 
 def _event_writer(folder: Path, step: int) -> Any:

@@ -7,30 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from vidcolor.errors import RecipeError, TrainingError
-from vidcolor.models.lite_mobile import MobileLite
 from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import generate_images, new_critic, train_critic
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.draw import draw_losses
-from vidcolor.nogan.export import unfinish
+from vidcolor.nogan.files import reading, replacing, writing
 from vidcolor.nogan.gan import gan
-from vidcolor.nogan.generator_trainer import GeneratorTrainer, LiteTrainer, UNetTrainer
-from vidcolor.nogan.imagenet import encoder_weights, feature_loss
-from vidcolor.nogan.palette import Palette
+from vidcolor.nogan.generator_trainer import GeneratorTrainer, Start
 from vidcolor.nogan.photos import PhotoSet
 from vidcolor.nogan.pretrain import OnStep, pretrain, steps_of
-from vidcolor.nogan.recipe import Recipe, Stage
-from vidcolor.nogan.run import Run, read_state, reading, replacing, writing
+from vidcolor.nogan.recipe import Recipe
+from vidcolor.nogan.registry import trainer_class
+from vidcolor.nogan.run import Run, read_state
 from vidcolor.nogan.score import Scorer
+from vidcolor.nogan.settings import Stage
 from vidcolor.nogan.validation import Validation
-
-COUNTED = 20_000
-"""Photos that the frequency of colors is taken from, evenly chosen."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +151,7 @@ def check(
     """Raise RecipeError for what `train` would fail with, now or hours later."""
     check_enough(recipe, photos)
     if start:
-        _read_start(start)
+        _read_start(start, trainer_class(recipe.generator.architecture))
     if recipe.gan and len(validation) < 2:
         raise RecipeError(
             f"{len(validation)} photo is too few to score with; give 2 or more with --val, or "
@@ -196,40 +191,17 @@ def check_ready(now: Phase, before: list[str], run: Run, *, has_start: bool) -> 
 
 
 def new_generator_trainer(
-    recipe: Recipe, photos: PhotoSet, run: Run, start: Path | None
+    recipe: Recipe, photos: PhotoSet, run: Run, path: Path | None
 ) -> GeneratorTrainer:
-    """The recipe's generator as it begins."""
-    settings, content, context = recipe.generator, recipe.content, run.context
-    state = _read_start(start) if start else {}
-    if settings.architecture == "lite":
-        kept = run.folder / "palette.pt"
-        if kept.exists():
-            with reading(kept):
-                palette = Palette(**torch.load(kept, weights_only=True))
-        elif "palette" in state:
-            if len(state["palette"]) != settings.bins:
-                raise RecipeError(
-                    f"{start} has {len(state['palette'])} bins and the recipe {settings.bins}; "
-                    "make them the same"
-                )
-            palette = Palette.around(counted(photos), state["palette"])
-        else:
-            palette = Palette.of(counted(photos), settings.bins)
-        run.write(kept, {"centers": palette.centers, "frequency": palette.frequency})
-        trainer: GeneratorTrainer = LiteTrainer(settings, content, context, palette)
-    else:
-        encoder = encoder_weights(settings) if not state else None
-        trainer = UNetTrainer(settings, content, context, feature_loss(content), encoder)
+    """The recipe's generator as it begins, with the weights of --start, if any."""
+    kind = trainer_class(recipe.generator.architecture)
+    start = Start(path, _read_start(path, kind)) if path else None
+    trainer = kind.begin(
+        recipe.generator, recipe.content, run.context, photos=photos, run=run, start=start
+    )
     if start:
-        _load_start(trainer, state, start)
+        _load_start(trainer, start.state, start.path)
     return trainer
-
-
-def counted(photos: PhotoSet) -> PhotoSet:
-    """Enough of the photos to know how frequent each color is."""
-    if len(photos) <= COUNTED:
-        return photos
-    return photos.subset(np.linspace(0, len(photos) - 1, COUNTED).astype(int).tolist())
 
 
 def _load_start(trainer: GeneratorTrainer, state: dict[str, Tensor], path: Path) -> None:
@@ -246,9 +218,9 @@ def _load_start(trainer: GeneratorTrainer, state: dict[str, Tensor], path: Path)
         raise RecipeError(f"{path} does not fit the recipe's network: {what}") from error
 
 
-def _read_start(path: Path) -> dict[str, Tensor]:
+def _read_start(path: Path, kind: type[GeneratorTrainer]) -> dict[str, Tensor]:
     """The averaged, or else the latest, generator of a run's checkpoint, or a published one."""
-    from vidcolor.weights.checkpoint import load_generator, load_trainable_lite
+    from vidcolor.weights.checkpoint import load_trainable
 
     state = None
     if path.suffix == ".pt":
@@ -263,14 +235,8 @@ def _read_start(path: Path) -> dict[str, Tensor]:
             if name in state:
                 return state[name]
         raise RecipeError(f"{path} holds no generator; give a checkpoint of a run")
-    network = load_generator(path)
-    if not network.export_can_train:
-        raise RecipeError(f"{path} is finished; give a checkpoint of its run to --start")
-    if isinstance(network, MobileLite):
-        trainable, metadata = load_trainable_lite(path)
-        unfinish(trainable, metadata)
-        return trainable.state_dict()
-    return network.state_dict()
+    network, metadata = load_trainable(path)
+    return kind.start_state(network, metadata, path)
 
 
 def scorer_of(

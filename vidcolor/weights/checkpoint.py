@@ -15,7 +15,6 @@ from torch import Tensor
 
 from vidcolor.errors import WeightsError
 from vidcolor.models.critic import Critic
-from vidcolor.models.lite_mobile import MobileLite
 from vidcolor.models.network import Generator, Network
 from vidcolor.models.registry import recognize
 from vidcolor.weights.check import is_html
@@ -36,12 +35,7 @@ def load_generator(path: str | os.PathLike[str]) -> Generator:
     mode, without gradients, its norms folded; its `name` is "deep", "wide" or "lite".
     Raises WeightsError if the file cannot be read or is not a generator's.
     """
-    network = _load(Path(path)).network
-    if not isinstance(network, Generator):
-        raise WeightsError(
-            f"{path} is a critic, which makes no colors; give a generator's checkpoint"
-        )
-    return network
+    return _generator(_load(Path(path)).network, Path(path))
 
 
 def load_critic(path: Path) -> Critic:
@@ -52,15 +46,21 @@ def load_critic(path: Path) -> Critic:
     return network
 
 
-def load_trainable_lite(path: Path) -> tuple[MobileLite, dict[str, str]]:
-    """A `lite` on a MobileNet with its norms, and the file's metadata.
+def load_trainable(path: Path) -> tuple[Generator, dict[str, str]]:
+    """A generator with all that training needs, such as norms, and the file's metadata.
 
-    Raises WeightsError if the file cannot be read or holds another network.
+    Raises as `load_generator` does.
     """
     network, metadata = _load(path, fold=False)
-    if not isinstance(network, MobileLite):
-        raise WeightsError(f"{path} is not a lite on a MobileNet; no other can be trained further")
-    return network, metadata
+    return _generator(network, path), metadata
+
+
+def _generator(network: Network, path: Path) -> Generator:
+    if not isinstance(network, Generator):
+        raise WeightsError(
+            f"{path} is a critic, which makes no colors; give a generator's checkpoint"
+        )
+    return network
 
 
 class _Checkpoint(NamedTuple):
