@@ -29,6 +29,10 @@ MAY_IMPORT = {
     "batch": {"resume", "media", "errors"},
     "choices": {"batch", "inference", "chroma", "media", "resume", "settings", "errors"},
     "preview": {"arrays", "inference", "chroma", "media", "errors"},
+    "serve": {
+        *("film", "batch", "still", "preview", "choices", "settings", "arrays", "pipeline"),
+        *("inference", "chroma", "media", "resume", "weights", "errors"),
+    },
     "nogan": {"metrics", "models", "chroma", "media", "weights", "inference", "errors"},
     "evaluate": {
         *("film", "arrays", "batch", "pipeline", "inference", "metrics", "models", "chroma"),
@@ -37,7 +41,10 @@ MAY_IMPORT = {
 }
 """Only `cli` and the package's own front may import everything."""
 
-ONLY_IN = {"click": {"cli"}, "rich": {"cli"}}
+ONLY_IN = {
+    **{library: {"cli"} for library in ("click", "rich")},
+    **{library: {"serve"} for library in ("fastapi", "starlette", "uvicorn", "pydantic")},
+}
 NEVER_IN = {"torch": {"media", "resume", "batch", "choices", "errors", "settings"}}
 
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "weights": Entry("vidcolor.cli.weights:weights", "List, download and verify models."),
     "train": Entry("vidcolor.cli.train:train", "Train a model on color photos."),
     "evaluate": Entry("vidcolor.cli.evaluate:evaluate", "Measure results or a model."),
+    "serve": Entry("vidcolor.cli.serve:serve", "Color in a browser or over HTTP."),
     "info": Entry("vidcolor.cli.info:info", "Show the ffmpeg, device and models in use."),
 }
 

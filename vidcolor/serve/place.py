@@ -1,0 +1,125 @@
+"""The server's folder on disk: private, locked, with everything under names of its own."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from vidcolor.errors import VidcolorError
+
+ID = re.compile(r"[A-Za-z0-9_-]{22}")
+"""128 random bits: nobody guesses another one's."""
+
+PATIENCE = 15.0
+"""Seconds to wait for the server before this one to end."""
+
+
+class ServeError(VidcolorError):
+    """The server cannot start or go on."""
+
+
+def new_id() -> str:
+    """A name that no client chooses or guesses."""
+    return secrets.token_urlsafe(16)
+
+
+class Place:
+    """The folder, with its token.
+
+    path: made where it is missing, readable by this user alone.
+    Raises ServeError where it cannot be used.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path.absolute()
+        self.uploads = self.path / "uploads"
+        self.jobs = self.path / "jobs"
+        self.scratch = self.path / "scratch"
+        try:
+            for folder in (self.path, self.uploads, self.jobs, self.scratch):
+                folder.mkdir(0o700, parents=True, exist_ok=True)
+                _check_own(folder)
+        except OSError as error:
+            raise ServeError(
+                f"cannot use the folder {path} ({error.strerror}); give another --data"
+            ) from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While this server runs, no other one uses the folder."""
+        lock = FileLock(self.path / "lock", timeout=PATIENCE)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ServeError(
+                f"another server uses {self.path}; end it first, or give another --data"
+            ) from None
+        try:
+            self._tidy()
+            yield
+        finally:
+            lock.release()
+
+    def token(self, *, new: bool = False) -> str:
+        """What a client must know. The same after a restart, unless a new one is asked for."""
+        file = self.path / "token"
+        if not new:
+            with suppress(OSError):
+                if len(token := file.read_text("ascii").strip()) >= 32:
+                    return token
+        token = secrets.token_urlsafe(32)
+        write_private(file, token + "\n")
+        return token
+
+    def free(self) -> int:
+        """Bytes that are free on its disk."""
+        return shutil.disk_usage(self.path).free
+
+    def _tidy(self) -> None:
+        """Remove what calls in progress left behind when the server before was killed."""
+        for path in self.scratch.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this user reads; it is there whole, or as it was before."""
+    unfinished = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """Write JSON as `write_private` does."""
+    write_private(path, json.dumps(record, ensure_ascii=True))
+
+
+def read_records(folder: Path, name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """(folder, record) of every subfolder with our kind of name; one without a record goes."""
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() or not path.is_dir() or not ID.fullmatch(path.name):
+            continue
+        try:
+            yield path, json.loads((path / name).read_text("utf-8"))
+        except (OSError, ValueError):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _check_own(folder: Path) -> None:
+    state = folder.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid():
+        raise ServeError(f"{folder} is a link or another user's; give another --data")
+    folder.chmod(0o700)
