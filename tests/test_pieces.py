@@ -17,13 +17,13 @@ from vidcolor.media.containers import EncodeSettings
 from vidcolor.media.join import join
 from vidcolor.media.probe import probe
 from vidcolor.media.publish import WORK_PREFIX
-from vidcolor.media.scan import scan_film
 from vidcolor.media.target import check_target
 from vidcolor.media.write import Piece
 from vidcolor.pieces import color_piece, piece_digest
 from vidcolor.pipeline import Work
 from vidcolor.resume.plan import Plan, plan_film, plan_shots
 from vidcolor.settings import FilmSettings
+from vidcolor.shots import scan_film
 
 FAST = EncodeSettings(preset="ultrafast")
 

@@ -21,7 +21,6 @@ from vidcolor.media.probe import Film, probe
 from vidcolor.media.process import EndedEarly
 from vidcolor.media.publish import work_folder
 from vidcolor.media.read import LumaFrame
-from vidcolor.media.scan import scan_film
 from vidcolor.media.source_color import IN_COLOR, film_color
 from vidcolor.media.target import check_target
 from vidcolor.media.write import write_piece
@@ -40,6 +39,7 @@ from vidcolor.resume.store import (
     open_pieces,
 )
 from vidcolor.settings import FilmSettings
+from vidcolor.shots import scan_film
 
 USUAL_RATE = 25
 """Frames per second assumed where a film does not declare its rate."""

@@ -67,8 +67,11 @@ class Control(Protocol):
         them; None where there are none."""
         ...
 
-    def adjust(self, chroma: Tensor) -> Tensor:
-        """The network's colors (B, 2, h, w) of a batch, changed point by point."""
+    def adjust(self, chroma: Tensor, luma: Tensor) -> Tensor:
+        """The network's colors (B, 2, h, w) of a batch, changed point by point.
+
+        luma: (B, 1, h', w') uint8, what the network was given.
+        """
         ...
 
     def carry(self, frames: Iterator[ColoredFrame]) -> Iterator[ColoredFrame]:
@@ -190,7 +193,7 @@ def _colors(
 ) -> Tensor:
     if control is None:
         return colorizer.chroma(luma)
-    return control.adjust(colorizer.chroma(luma, control.hints(batch)))
+    return control.adjust(colorizer.chroma(luma, control.hints(batch)), luma)
 
 
 def filtered(

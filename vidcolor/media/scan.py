@@ -1,14 +1,11 @@
-"""One look at every frame of a film: when it is shown, and where a new shot begins."""
+"""What one look at every frame of a film finds: when it is shown, and where shots begin."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from zlib import crc32
 
 import numpy as np
 
 from vidcolor.media.probe import Film
-from vidcolor.media.read import CUT_SCORE, read_luma
 
 SCAN_PIXELS = 128 * 96
 """Of the small gray pictures that are compared with one another."""
@@ -33,8 +30,8 @@ class Scan:
 
     pts: np.ndarray
     """(n,) int64: timestamps in units of the film's time base."""
-    scores: np.ndarray
-    """(n,) float64: cut scores, 0 to 100."""
+    begins: np.ndarray
+    """(n,) bool: whether the frame does not go on from the one before."""
     crcs: np.ndarray
     """(n,) uint32: CRC-32 of the small gray pictures, by which a frame is recognized."""
     warnings: tuple[str, ...] = ()
@@ -45,9 +42,9 @@ class Scan:
         """How many frames the film has."""
         return len(self.pts)
 
-    def shots(self, cut_score: float = CUT_SCORE) -> list[Shot]:
+    def shots(self) -> list[Shot]:
         """Where shots begin and how long they are; every frame belongs to one."""
-        cuts = np.flatnonzero(self.can_begin & (self.scores >= cut_score))
+        cuts = np.flatnonzero(self.can_begin & self.begins)
         return self.shots_from([0, *(cut for cut in cuts.tolist() if cut)])
 
     def shots_from(self, firsts: list[int]) -> list[Shot]:
@@ -64,37 +61,6 @@ class Scan:
         latest = np.maximum.accumulate(self.pts)
         earliest = np.minimum.accumulate(self.pts[::-1])[::-1]
         return np.concatenate([[True], latest[:-1] < earliest[1:]])
-
-
-def scan_film(
-    film: Film,
-    *,
-    on_frame: Callable[[int], object] = lambda done: None,
-) -> Scan:
-    """Decode `film` once, from its beginning to its end.
-
-    on_frame: called with the number of frames that are done.
-    Raises MediaError where the film cannot be read.
-    """
-    pts, scores, crcs = [], [], []
-    warnings: list[str] = []
-    with read_luma(film, scan_size(film), warn=warnings.append) as frames:
-        for frame in frames:
-            pts.append(frame.pts)
-            scores.append(frame.cut_score)
-            crcs.append(crc32(frame.pixels.tobytes()))
-            on_frame(len(pts))
-    return Scan(
-        pts=np.array(pts, np.int64),
-        scores=np.array(scores, np.float64),
-        crcs=np.array(crcs, np.uint32),
-        warnings=tuple(warnings),
-    )
-
-
-def find_shots(film: Film) -> list[Shot]:
-    """The shots of a film, which is decoded once. Raises as `scan_film` does."""
-    return scan_film(film).shots()
 
 
 def scan_size(film: Film) -> tuple[int, int]:
