@@ -224,7 +224,10 @@ class Dispatcher:
             self.ready, self.trouble = said, None
             self._feed_lanes()
             return
-        job = self.jobs.find(said.pop("id"))
+        id = said.pop("id")
+        # One that was deleted is still in the worker's hand until it says otherwise.
+        in_hand = (job for job in self._hands.values() if job.id == id)
+        job = self.jobs.find(id) or next(in_hand, None)
         if job is None:
             return
         if event in ("done", "failed", "canceled", "stopped"):
@@ -369,6 +372,8 @@ class Dispatcher:
 
 def _empty(job: LiveJob) -> None:
     """Delete what a job has made, but for its record."""
+    if not job.folder.is_dir():
+        return
     for path in job.folder.iterdir():
         if path.name != "job.json":
             if path.is_dir() and not path.is_symlink():

@@ -23,7 +23,7 @@ ENCODING = ("format", "codec", "crf", "preset", "pix_fmt", "compare")
 STILL_FORMATS = ("jpg", "png", "tif", "webp")
 FORMAT_HELP = "Kind of file to make.  [default: the source's own; mkv where that cannot be written]"
 
-_PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 """What names of encoders, presets and pixel formats look like."""
 
 

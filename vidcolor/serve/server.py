@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -36,6 +37,7 @@ def serve(
     on_address: called with the address, and the token in it, when the server listens.
     Raises ServeError where it cannot start.
     """
+    os.umask(0o077)  # of the worker, too
     place = Place(settings.data)
     with place.held():
         service = Service(settings, place, options, place.token(new=new_token))

@@ -40,7 +40,7 @@ def result_name(name: str, suffix: str) -> str:
 def attachment(name: str) -> str:
     """A Content-Disposition that makes browsers save, with the name in both spellings."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    plain = re.sub(r'["\\]', "_", plain) or "file"
+    plain = re.sub(r'[^ -~]|["\\]', "_", plain) or "file"
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
