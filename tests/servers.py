@@ -1,6 +1,7 @@
 """Servers for tests, each in a process of its own, and what clients do with them."""
 
 import base64
+import json
 import re
 import signal
 import socket
@@ -36,7 +37,7 @@ class Server:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end."""
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(120)
 
 
 SMALL = """
@@ -82,7 +83,7 @@ def running(data: Path, *words: str, small: bool = False) -> Iterator[Server]:
         log.close()
 
 
-def until(found: Callable[[], Any], seconds: float = 60) -> Any:
+def until(found: Callable[[], Any], seconds: float = 240) -> Any:
     """What `found` returns as soon as that is true."""
     deadline = time.monotonic() + seconds
     while not (value := found()):
@@ -133,6 +134,23 @@ def ended(client: httpx.Client, job: dict[str, Any]) -> dict[str, Any]:
         return now if now["ended"] else None
 
     return until(look)
+
+
+def events(stream: httpx.Response) -> Iterator[dict[str, Any]]:
+    """The server-sent events of a response, without comments."""
+    event: dict[str, Any] = {}
+    for line in stream.iter_lines():
+        name, _, value = line.partition(": ")
+        if not line and event.get("event"):
+            yield event
+        if not line:
+            event = {}
+        elif name == "data":
+            event["data"] = json.loads(value)
+        elif name == "id":
+            event["id"] = int(value)
+        elif name == "event":
+            event["event"] = value
 
 
 def files(server: Server) -> set[str]:

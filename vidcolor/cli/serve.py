@@ -125,7 +125,7 @@ def serve(
         ) from error
     from vidcolor.serve.settings import DAY, Limits, ServeSettings, default_data
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _log()
     settings = ServeSettings(
         data=data or default_data(),
         host=host,
@@ -155,6 +155,16 @@ def serve(
         lambda address: click.echo(f"vidcolor is at {address}"),
         new_token=new_token,
     )
+
+
+def _log() -> None:
+    """From now on write what the server does to stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    for name in ("vidcolor.serve", "uvicorn"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.addHandler(handler)
 
 
 class ColorizeOptions:

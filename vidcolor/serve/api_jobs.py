@@ -181,6 +181,8 @@ def router(service: Service) -> APIRouter:
     ) -> Response:
         """The frame in hand, as it was or as it is colored; of a finished film, the last one."""
         path = job.folder / f"{side}.webp"
+        if job.state == "canceled":
+            raise Refusal(404, "the job was canceled; there is no picture")
         if format == "webp" or not path.is_file():
             return picture_answer(path)
         return Response(await asyncio.to_thread(_as_png, path), media_type="image/png")

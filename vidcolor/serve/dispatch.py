@@ -367,6 +367,7 @@ class Dispatcher:
 
     def _plain(self, job: LiveJob, text: str) -> str:
         names = {Path(job.source): job.name, job.path: job.result_name}
+        text = text.replace("--log FILE records", "the server's log records")
         return without_paths(text, names, self.jobs.place.path)
 
 

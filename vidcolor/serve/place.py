@@ -18,7 +18,7 @@ from vidcolor.errors import VidcolorError
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
 """128 random bits: nobody guesses another one's."""
 
-PATIENCE = 15.0
+PATIENCE = 2.0
 """Seconds to wait for the server before this one to end."""
 
 

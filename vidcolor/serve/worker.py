@@ -7,6 +7,7 @@ stdin means that the server is gone: the worker then saves what it has and goes,
 
 import faulthandler
 import json
+import logging
 import os
 import sys
 import threading
@@ -333,6 +334,7 @@ def _pieces(manifest: Manifest | None) -> int:
 def main(end: Callable[[int], Any] = os._exit) -> None:
     """The process: settings in the first line of stdin, tasks in the others."""
     faulthandler.enable()
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     # Whatever a library prints goes to the log, and never among the messages.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
