@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from conftest import run_ffmpeg
 from PIL import Image
 
+from vidcolor.cli import vidcolor as command
 from vidcolor.film import colorize_film
 from vidcolor.media.probe import probe
 from vidcolor.media.source_color import IN_COLOR, film_color, picture_color
@@ -98,3 +100,17 @@ class TestMark:
             with Image.open(target) as image:
                 raw = image.getexif().get_ifd(EXIF_DIRECTORIES[0])[USER_COMMENT]
             assert raw.startswith(b"ASCII\0\0\0Colors made by a machine")
+
+
+@pytest.mark.parametrize(("color", "status"), [(False, 0), (True, 3)])
+def test_scripts_can_ask_for_it(tmp_path, make_clip, color, status):
+    still, film = tmp_path / "still.png", make_clip("anamorphic.mp4" if color else "cfr.mp4")
+    Image.new("RGB", (32, 32), (200, 30, 30) if color else (90, 90, 90)).save(still)
+    for path, words in ((still, {"toned", "gray"}), (film, {"color", "gray"})):
+        result = CliRunner().invoke(command, ["info", "--grayscale", str(path)])
+        assert result.exit_code == status
+        kind, *rest = result.stdout.split()
+        assert kind in words
+        assert rest[::2] == ["chroma", "spread"]
+    missing = CliRunner().invoke(command, ["info", "--grayscale", str(tmp_path / "none.mp4")])
+    assert (missing.exit_code, missing.stdout) == (1, "")
