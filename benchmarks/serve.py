@@ -30,7 +30,7 @@ TUS = {"Tus-Resumable": "1.0.0"}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Many clients at one server.")
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--megabytes", type=int, default=8, help="of each upload")
     parser.add_argument("--rounds", type=int, default=4, help="uploads of each client, in a row")
