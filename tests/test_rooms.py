@@ -25,6 +25,9 @@ MAY_IMPORT = {
     "settings": {"chroma", "media", "resume", "errors"},
     "arrays": {"pipeline", "inference", "chroma", "media", "errors"},
     "still": {"arrays", "inference", "media", "errors"},
+    "control": {
+        *("pipeline", "inference", "weights", "chroma", "media", "resume", "shots", "errors"),
+    },
     "shots": {"chroma", "media", "errors"},
     "film": {
         "shots",

@@ -109,6 +109,7 @@ def run(
     *,
     overwrite: bool,
     done_log: DoneLog,
+    may_replace: Callable[[Path], bool] = lambda target: False,
 ) -> Iterator[Outcome]:
     """Do the jobs one after the other; a job that fails does not stop the rest.
 
@@ -116,6 +117,7 @@ def run(
     one begins. Only KeyboardInterrupt and its like end the run.
     done_log: what the same command has made before it was stopped; that is not made again, neither
     with `overwrite` nor where the source is named.
+    may_replace: whether a result that exists may be replaced without `overwrite`.
     Unusable leftovers of earlier runs in the folders of the targets are removed first.
     """
     folders = dict.fromkeys(job.target.parent for job in jobs)
@@ -131,7 +133,7 @@ def run(
             if made or (job.target.exists() and job.folder and not overwrite):
                 yield Outcome(job, "skipped")
                 continue
-            if job.target.exists() and not overwrite:
+            if job.target.exists() and not overwrite and not may_replace(job.target):
                 raise VidcolorError(
                     f"{job.target} exists already; add --overwrite, or give another --output"
                 )

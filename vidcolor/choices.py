@@ -15,7 +15,7 @@ from vidcolor.settings import FilmSettings
 
 FILMS_ONLY = (
     *("start", "end", "compare", "codec", "crf", "preset", "pix_fmt"),
-    *("smooth", "deinterlace", "piece_seconds"),
+    *("smooth", "deinterlace", "piece_seconds", "scenes", "keep"),
 )
 """Options that do nothing for a still."""
 
@@ -40,8 +40,14 @@ def film_settings(options: Mapping[str, Any]) -> FilmSettings:
         encode=EncodeSettings(**{name: options[name] for name in encode}),
         smooth=SmoothSettings(strength=options["smooth"]),
         pieces=PieceSettings(seconds=options["piece_seconds"]),
+        keep=options.get("keep", False),
         **{name: options[name] for name in others},
     )
+
+
+def is_controlled(options: Mapping[str, Any]) -> bool:
+    """Whether films are divided at shots, because something is said about some or pieces stay."""
+    return any(options.get(name) for name in ("scenes", "keep"))
 
 
 def check_times(options: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ import errno
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain, groupby
@@ -27,6 +27,7 @@ from vidcolor.media.write import write_piece
 from vidcolor.pieces import color_piece, piece_digest, settings_of
 from vidcolor.pipeline import EncodedFrame, Work, encoded_frames
 from vidcolor.resume.checkpoint import START_OVER, ColorRecorder, FrameColors, Pace
+from vidcolor.resume.kept_scan import SCAN, save_scan
 from vidcolor.resume.manifest import Manifest, identity, same_source
 from vidcolor.resume.plan import PlannedPiece, plan_film
 from vidcolor.resume.reading import not_as_before, read_on, since_start
@@ -68,6 +69,7 @@ def colorize_film(
     settings: FilmSettings | None = None,
     *,
     work_for: Callable[[PlannedPiece, Work], Work] = lambda planned, work: work,
+    asked: Mapping[str, Any] | None = None,
     on_frame: Callable[[int, int | None], None] = lambda done, total: None,
     on_note: Callable[[str], None] = lambda note: None,
     on_colors: Callable[[EncodedFrame], object] = lambda frame: None,
@@ -76,7 +78,8 @@ def colorize_film(
 
     settings: how it is read, filtered, encoded and resumed; the defaults where there are none.
     work_for: called with each piece of the plan and the work on the film, returns the work on that
-    piece: with another colorizer, smoothing or control.
+    piece: with another colorizer, smoothing or control; or the same object.
+    asked: plain values that are kept with the pieces of a plan, for whoever looks at them later.
     on_frame: called with (done, total) after every frame; total is an estimate, or None.
     on_note: called with one line when the run continues an earlier one.
     on_colors: called with every frame's luma and chroma before it is encoded, to show them.
@@ -117,6 +120,7 @@ def colorize_film(
         total=total,
         plan=[piece_digest(own, piece) for piece, own in works] if plan else None,
         keep=settings.keep,
+        asked=dict(asked or {}),
     )
     warnings: list[str] = list(plan.warnings) if plan else []
     if film_color(film).kind == "color":
@@ -133,6 +137,8 @@ def colorize_film(
         if kept:
             on_frame(kept, total)
         if plan:
+            if plan.scan is not None:
+                save_scan(plan.scan, store.folder / SCAN)
             make_planned(
                 works, plan.seekable, store, lambda done: on_frame(done, total), on_note=on_note
             )
@@ -140,7 +146,10 @@ def colorize_film(
             make_pieces(
                 work, pieces, store, lambda done: on_frame(done, total), warn=warnings.append
             )
-        mark = color_mark(colorizer, settings.edges, smooth=settings.smooth.strength)
+        by_hand = any(own is not work for _, own in works)
+        mark = color_mark(
+            colorizer, settings.edges, smooth=settings.smooth.strength, by_hand=by_hand
+        )
         with _unchanged_source(film, store):
             warnings += join(
                 film,

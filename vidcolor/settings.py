@@ -31,8 +31,9 @@ class FilmSettings:
     deinterlace: bool = False
     """Make one picture of the two fields of interlaced frames."""
     plan: Plan | None = None
-    """Pieces that end at shots and are made independently of each other, whatever `pieces` says.
-    None: the film is read once, and divided as it comes."""
+    """Pieces that end at shots and are made independently of each other, whatever `pieces` says;
+    with a start or an end, those of that part (`stretch_of`). None: the film is read once, and
+    divided as it comes."""
     keep: bool = False
     """Leave the finished pieces beside the result, so that a later run makes only those anew whose
     settings have changed. Where there is no plan, every shot is a piece."""
@@ -48,5 +49,5 @@ class FilmSettings:
             raise VidcolorError(
                 f"the end ({self.end:g} s) is not after the start ({self.start or 0:g} s)"
             )
-        if (self.plan or self.keep) and (self.start, self.end) != (None, None):
-            raise VidcolorError("a plan and `keep` are for whole films; leave start and end out")
+        if self.keep and (self.start, self.end) != (None, None):
+            raise VidcolorError("of a part of a film nothing is kept; leave start and end out")

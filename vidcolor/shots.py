@@ -1,6 +1,8 @@
 """Where a film's shots begin: at frames whose picture no motion leads to from the frame before."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
 from zlib import crc32
 
 import cv2
@@ -8,6 +10,7 @@ import numpy as np
 
 from vidcolor.chroma.temporal.motion import Tracker
 from vidcolor.chroma.temporal.opencv import OpenCV
+from vidcolor.errors import MediaError
 from vidcolor.media.probe import Film
 from vidcolor.media.read import read_luma
 from vidcolor.media.scan import Scan, Shot, scan_size
@@ -27,12 +30,18 @@ ALIKE = 0.9
 EXPLAINED = 0.3
 """Share of a picture that the one before explains, below which a shot begins."""
 
+TRIED = 5
+"""Shots at which is tried whether seeking gives the frames that decoding gives."""
+
+COMPARED = 3
+"""Frames that are compared at each of them."""
+
 LONGEST_FLASH = 3
 """Frames that may differ between two pictures of one shot: a flash, or frames that are black."""
 
 
 def scan_film(film: Film, *, on_frame: Callable[[int], object] = lambda done: None) -> Scan:
-    """Decode `film` once, from its beginning to its end.
+    """Decode `film` once, from its beginning to its end, and try to seek to some of its shots.
 
     on_frame: called with the number of frames that are done.
     Raises MediaError where the film cannot be read.
@@ -47,17 +56,38 @@ def scan_film(film: Film, *, on_frame: Callable[[int], object] = lambda done: No
             crcs.append(crc32(frame.pixels.tobytes()))
             changes.add(frame.pixels)
             on_frame(len(pts))
-    return Scan(
+    scan = Scan(
         pts=np.array(pts, np.int64),
         begins=np.array(changes.explained) < EXPLAINED,
         crcs=np.array(crcs, np.uint32),
         warnings=tuple(warnings),
     )
+    return replace(scan, seekable=is_seekable(film, scan))
 
 
 def find_shots(film: Film) -> list[Shot]:
     """The shots of a film, which is decoded once. Raises as `scan_film` does."""
     return scan_film(film).shots()
+
+
+def is_seekable(film: Film, scan: Scan) -> bool:
+    """Whether seeking to some of the shots gives the frames that the scan found there."""
+    later = scan.shots()[1:]
+    tried = {round(place * (len(later) - 1) / (TRIED - 1)) for place in range(TRIED)}
+    return all(_is_found(film, scan, later[place]) for place in sorted(tried)) if later else True
+
+
+def _is_found(film: Film, scan: Scan, shot: Shot) -> bool:
+    begin = float(shot.begin * film.time_base) - (film.start or 0.0)
+    stretch = slice(shot.first_frame, shot.first_frame + COMPARED)
+    wanted = list(zip(scan.pts[stretch].tolist(), scan.crcs[stretch].tolist(), strict=True))
+    try:
+        with read_luma(film, scan_size(film), start=begin) as frames:
+            some = islice(frames, len(wanted))
+            found = [(frame.pts, crc32(frame.pixels.tobytes())) for frame in some]
+    except MediaError:
+        return False
+    return found == wanted
 
 
 class Changes:

@@ -1,11 +1,13 @@
 """The command `vidcolor colorize`, which `vidcolor FILM` is short for."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from vidcolor.batch import check_suffix, plan
+from vidcolor.batch import Job, check_suffix, plan
 from vidcolor.choices import FILMS_ONLY, check_times, no_effect
 from vidcolor.cli.group import WORDS, Refused
 from vidcolor.cli.log import write_log
@@ -18,6 +20,7 @@ from vidcolor.cli.options import (
     model_option,
     recursive_option,
     render_factor_option,
+    scenes_option,
     smooth_option,
     sources_argument,
     weights_dir_option,
@@ -88,6 +91,13 @@ from vidcolor.weights.catalog import MODELS
 )
 @smooth_option
 @edges_option
+@scenes_option
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="Leave the finished pieces beside the result: after a change, the same command colors "
+    "only those scenes again that changed. Films only.",
+)
 @deinterlace_option
 @device_option
 @click.option(
@@ -138,6 +148,7 @@ def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
             check_suffix(job)
     except MediaError as error:
         raise Refused(one_line(str(error))) from error
+    check_scenes_option(options, jobs)
     session = Session(options, jobs)
     without_effect(ctx, session)
     if options["log_file"]:
@@ -152,6 +163,15 @@ def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
         click.echo(json.dumps([session.summary(outcome) for outcome in outcomes], indent=2))
     if any(outcome.status == "failed" for outcome in outcomes):
         ctx.exit(1)
+
+
+def check_scenes_option(options: Mapping[str, Any], jobs: Sequence[Job]) -> None:
+    """Refuse scenes for several films, and pieces of a part of a film that would be kept."""
+    films = sum(job.kind == "film" for job in jobs)
+    if options["scenes"] and films > 1:
+        raise Refused("--scenes is for one film; color the others in another call")
+    if options["keep"] and (options["start"], options["end"]) != (None, None):
+        raise Refused("--keep is for whole films; leave it out, or --start and --end")
 
 
 def without_effect(ctx: click.Context, session: Session) -> None:

@@ -28,6 +28,13 @@ def all_there(
     return sources
 
 
+def file_there(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    """Callback: refuse, before any work, the name of a file that does not exist."""
+    if path is not None and not ctx.resilient_parsing and not _exists(path):
+        raise Refused(f"{_no_such([path])}; check the name after {param.opts[0]}")
+    return path
+
+
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
@@ -105,6 +112,14 @@ smooth_option = click.option(
     default=SmoothSettings.strength,
     show_default=True,
     help="Average colors over time, along the motion, to reduce flicker. Films only.",
+)
+
+scenes_option = click.option(
+    "--scenes",
+    type=PathName(dir_okay=False),
+    callback=file_there,
+    metavar="FILE.toml",
+    help="Settings for single scenes, in the file that `vidcolor scenes` writes. One film only.",
 )
 
 edges_option = click.option(

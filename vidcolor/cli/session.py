@@ -3,17 +3,25 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from vidcolor.batch import Job, Outcome, run
-from vidcolor.choices import check_encoding, film_settings, render_settings, still_settings
+from vidcolor.choices import (
+    check_encoding,
+    film_settings,
+    is_controlled,
+    render_settings,
+    still_settings,
+)
+from vidcolor.cli.controlled import control_film, plain_options, read_scenes, scan_of
 from vidcolor.cli.names import names_of, shell_command
 from vidcolor.cli.progress import Reporter
 from vidcolor.cli.text import count, one_line
@@ -22,7 +30,8 @@ from vidcolor.media.containers import EncodeSettings, complete
 from vidcolor.media.probe import probe
 from vidcolor.resume.done_log import DoneLog
 from vidcolor.resume.store import kept
-from vidcolor.resume.work_folder import is_running, piece_folder
+from vidcolor.resume.work_folder import is_of_kept_pieces, is_running, piece_folder
+from vidcolor.settings import FilmSettings
 from vidcolor.weights.catalog import VIDEO
 
 if TYPE_CHECKING:
@@ -36,6 +45,12 @@ TELLING = {"as_json", "quiet", "verbose", "log_file", "overwrite", "fresh"}
 LARGER_MODEL = (
     "lite is a small model; --model video is DeOldify's larger one "
     f"(downloaded once, {(VIDEO.size or 0) / 1e6:.0f} MB)"
+)
+
+
+SLOW = (
+    "{}: seeking in it is not exact, so it is decoded from its beginning for every scene; "
+    "a copy is faster: ffmpeg -i FILM -c copy FILM.mkv"
 )
 
 
@@ -83,6 +98,8 @@ class Session:
     def run(self) -> list[Outcome]:
         """Color everything and report on it; with several files, in a table at the end."""
         self.announce()
+        if self.options.get("scenes"):
+            read_scenes(self.options)  # a fault in it need not wait for a model
         for job in self.jobs:
             if job.source.exists() and (self.options["overwrite"] or not job.target.exists()):
                 if self.fits(job):
@@ -95,7 +112,11 @@ class Session:
                 done_log.forget(job.target.parent)
         with self.reporter.shown():
             for outcome in run(
-                self.jobs, self.work, overwrite=self.options["overwrite"], done_log=done_log
+                self.jobs,
+                self.work,
+                overwrite=self.options["overwrite"],
+                done_log=done_log,
+                may_replace=is_of_kept_pieces if self.options.get("keep") else lambda _: False,
             ):
                 self.outcomes.append(outcome)
                 self.tell(outcome)
@@ -140,15 +161,40 @@ class Session:
                 return Outcome(job, "done", 1, seconds=seconds, warnings=warnings)
             if self.options["verbose"]:
                 self.reporter.say(describe_film(job, self.settings.encode))
+
+            def say(note: str) -> None:
+                self.reporter.say(f"{job.target}: {note}")
+
+            settings, said = self.settings, {}
+            if is_controlled(self.options):
+                settings, said = self.controlled(job, say)
             report = colorize_film(
                 job.source,
                 job.target,
                 self.colorizer(job.kind),
-                self.settings,
+                settings,
+                **said,
                 on_frame=progress.on_frame,
-                on_note=lambda note: self.reporter.say(f"{job.target}: {note}"),
+                on_note=say,
             )
         return Outcome(job, "done", report.frames, report.kept, report.seconds, report.warnings)
+
+    def controlled(
+        self, job: Job, on_note: Callable[[str], None]
+    ) -> tuple[FilmSettings, dict[str, Any]]:
+        """Settings and arguments for a film that is divided at shots."""
+        from vidcolor.resume.plan import stretch_of
+
+        film = probe(job.source, deinterlace=self.settings.deinterlace)
+        scan = scan_of(film, job.target, on_note)
+        control = control_film(film, scan, self.options, self.render, self.reporter.warn)
+        plan, settings = control.plan, self.settings
+        if not plan.seekable and len(plan.pieces) > 1:
+            self.reporter.say(SLOW.format(film.path))
+        if self.trial:
+            plan = stretch_of(plan, film, scan, settings.start, settings.end)
+        asked = plain_options(self.options)
+        return replace(settings, plan=plan), {"work_for": control.work_for, "asked": asked}
 
     def what_is_left(self, words: Sequence[str]) -> list[str]:
         """What is kept when the run is stopped, and the command that continues it."""
@@ -196,7 +242,7 @@ class Session:
         """What to add to an error when its film can be continued, unless it says that itself."""
         job = outcome.job
         manifest = None if "--fresh" in (outcome.error or "") else kept(job.target)
-        if self.trial or manifest is None or is_running(piece_folder(job.target)):
+        if self.trial or manifest is None or manifest.keep or is_running(piece_folder(job.target)):
             return ""
         frames = count(manifest.frames, "colored frame")
         if manifest.complete:

@@ -4,10 +4,13 @@ from vidcolor import __version__
 from vidcolor.inference.colorizer import Colorizer
 
 
-def color_mark(colorizer: Colorizer, edges: str, *, smooth: str | None = None) -> str:
+def color_mark(
+    colorizer: Colorizer, edges: str, *, smooth: str | None = None, by_hand: bool = False
+) -> str:
     """One line of ASCII for the comment of a film or a still.
 
     edges: how its chroma was enlarged. smooth: strength of the temporal filter; None for a still.
+    by_hand: whether a person has changed colors or settings of some scenes.
     """
     settings = colorizer.settings
     parts = [
@@ -20,5 +23,7 @@ def color_mark(colorizer: Colorizer, edges: str, *, smooth: str | None = None) -
     ]
     if smooth is not None:
         parts.append(f"smoothing {smooth}")
+    if by_hand:
+        parts.append("some scenes changed by hand")
     text = f"Colors made by a machine, not by the camera: {', '.join(parts)}"
     return text.encode("ascii", "backslashreplace").decode()

@@ -36,6 +36,8 @@ class Scan:
     """(n,) uint32: CRC-32 of the small gray pictures, by which a frame is recognized."""
     warnings: tuple[str, ...] = ()
     """One line for each place where the film is damaged."""
+    seekable: bool = True
+    """Whether seeking to a shot gives the frames that decoding from the beginning gives."""
 
     @property
     def frames(self) -> int:

@@ -92,6 +92,8 @@ class Manifest:
     they were made, some of them perhaps of an earlier plan. None for a film without a plan."""
     keep: bool = False
     """Whether the pieces stay when the film is published."""
+    asked: dict[str, Any] = field(default_factory=dict)
+    """The options that the run was started with, so that `status` can say what they would do."""
 
     @property
     def frames(self) -> int:
@@ -224,6 +226,7 @@ def _manifest(content: dict[str, Any]) -> Manifest:
     if content["format"] == PLANNED_FORMAT:
         manifest.plan = [_digest(each) for each in _typed(content["plan"], list)]
         manifest.keep = _typed(content["keep"], bool)
+        manifest.asked = _typed(content["asked"], dict)
     for number, entry in enumerate(_typed(content["pieces"], list)):
         digest = None if manifest.plan is None else _digest(entry["digest"])
         manifest.pieces.append(

@@ -5,21 +5,14 @@ process, machine or run makes it, and in whichever order, it is the same.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
-from zlib import crc32
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from vidcolor.errors import MediaError, VidcolorError
+from vidcolor.media.graph import pts_at
 from vidcolor.media.probe import Film
-from vidcolor.media.read import read_luma
-from vidcolor.media.scan import Scan, Shot, scan_size
-from vidcolor.resume.reading import since_start
-
-TRIED = 5
-"""Places at which is tried whether seeking gives the frames that decoding gives."""
-
-COMPARED = 3
-"""Frames that are compared at each of them."""
+from vidcolor.media.scan import Scan, Shot
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +41,8 @@ class Plan:
     beginning for each of them."""
     warnings: tuple[str, ...] = ()
     """One line for each place where the film is damaged."""
+    scan: Scan | None = field(default=None, repr=False, compare=False)
+    """What it was made from; kept beside the pieces, so that the film is looked at once."""
 
     def __post_init__(self) -> None:
         if not self.pieces:
@@ -63,7 +58,6 @@ def plan_film(film: Film, scan: Scan, seconds: float | None = None) -> Plan:
     """Pieces of whole shots; a film that cannot be sought exactly is one piece.
 
     seconds: length from which on a piece ends at the next cut; None: each shot is a piece.
-    Some places are sought and compared with what the scan found there.
     """
     plan = plan_shots(film, scan, scan.shots(), seconds)
     if plan.seekable:
@@ -74,8 +68,7 @@ def plan_film(film: Film, scan: Scan, seconds: float | None = None) -> Plan:
 def plan_shots(film: Film, scan: Scan, shots: Sequence[Shot], seconds: float | None = None) -> Plan:
     """Pieces of these shots, also where the film cannot be sought exactly."""
     pieces = plan_pieces(film, shots, seconds)
-    seekable = is_seekable(film, scan, pieces)
-    return Plan(pieces=pieces, seekable=seekable, warnings=scan.warnings)
+    return Plan(pieces=pieces, seekable=scan.seekable, warnings=scan.warnings, scan=scan)
 
 
 def plan_pieces(
@@ -100,22 +93,35 @@ def plan_pieces(
     )
 
 
-def is_seekable(film: Film, scan: Scan, pieces: Sequence[PlannedPiece]) -> bool:
-    """Whether seeking to some of these pieces gives the frames that the scan found there."""
-    later = pieces[1:]
-    tried = {round(place * (len(later) - 1) / (TRIED - 1)) for place in range(TRIED)}
-    return all(_is_found(film, scan, later[place]) for place in sorted(tried)) if later else True
+def stretch_of(plan: Plan, film: Film, scan: Scan, start: float | None, end: float | None) -> Plan:
+    """The pieces of a plan from `start` to `end`, in seconds of the film, the outer ones cut.
+
+    Raises MediaError where no frame lies between them.
+    """
+    inside = np.full(scan.frames, True)
+    if start is not None:
+        inside &= scan.pts >= pts_at(film, start)
+    if end is not None:
+        inside &= scan.pts < pts_at(film, end)
+    wanted = np.flatnonzero(inside)
+    if not len(wanted):
+        raise MediaError(f"{film.path} has no frame between --start and --end; change one of them")
+    numbers = np.flatnonzero(scan.can_begin)
+    low = int(numbers[np.searchsorted(numbers, wanted[0], "right") - 1])
+    after = numbers[np.searchsorted(numbers, wanted[-1], "right") :]
+    high = int(after[0]) if len(after) else scan.frames
+    pieces = [
+        cut
+        for piece in plan.pieces
+        if (cut := _cut(piece, scan, max(low, piece.first_frame), high)) is not None
+    ]
+    return replace(plan, pieces=tuple(pieces))
 
 
-def _is_found(film: Film, scan: Scan, piece: PlannedPiece) -> bool:
-    begin = since_start(film, piece.begin)
-    stretch = slice(piece.first_frame, piece.first_frame + COMPARED)
-    wanted = list(zip(scan.pts[stretch].tolist(), scan.crcs[stretch].tolist(), strict=True))
-    try:
-        with read_luma(film, scan_size(film), start=begin) as frames:
-            found = [
-                (frame.pts, crc32(frame.pixels.tobytes())) for frame in islice(frames, len(wanted))
-            ]
-    except MediaError:
-        return False
-    return found == wanted
+def _cut(piece: PlannedPiece, scan: Scan, low: int, high: int) -> PlannedPiece | None:
+    """The frames `low` to `high` (exclusive) of a piece."""
+    high_end = min(high, piece.first_frame + piece.frames)
+    if low >= high_end:
+        return None
+    end = int(scan.pts[high_end]) if high_end < scan.frames else None
+    return replace(piece, begin=int(scan.pts[low]), end=end, first_frame=low, frames=high_end - low)

@@ -19,6 +19,7 @@ from vidcolor.media.read import CUT_SCORE, LumaFrame
 from vidcolor.media.write import Piece, frames_in
 from vidcolor.resume.checkpoint import ColorRecorder, FrameColors, saved_colors, saved_state
 from vidcolor.resume.difference import refusal
+from vidcolor.resume.kept_scan import SCAN
 from vidcolor.resume.manifest import (
     NAME,
     Checkpoint,
@@ -379,7 +380,7 @@ def _names(manifest: Manifest) -> set[str]:
     pieces = [piece.name for piece in manifest.pieces]
     states = [_state_path(Path(name)).name for name in pieces]
     if manifest.plan is not None:
-        states = []
+        states = [SCAN]
     return {LOCK, NAME, *pieces, *states, *(saved.name for saved in manifest.checkpoints)}
 
 

@@ -116,6 +116,13 @@ def _is_published(folder: Path, manifest: Manifest) -> bool:
     return is_result(folder, manifest)
 
 
+def is_of_kept_pieces(target: Path) -> bool:
+    """Whether `target` is the film that was made of the pieces that are kept beside it."""
+    folder = piece_folder(target)
+    manifest = load_manifest(folder)
+    return manifest is not None and manifest.keep and is_result(folder, manifest)
+
+
 def is_result(folder: Path, manifest: Manifest) -> bool:
     """Whether the film that lies beside `folder` is the one that this run made of the pieces."""
     with suppress(OSError):

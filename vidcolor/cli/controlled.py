@@ -1,0 +1,82 @@
+"""From options to what is said about a film: its scenes, its pieces, and the work on each."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vidcolor.errors import VidcolorError
+from vidcolor.inference.settings import RenderSettings
+from vidcolor.media.probe import Film
+
+if TYPE_CHECKING:
+    from vidcolor.control.film_control import FilmControl
+    from vidcolor.control.scenes import Scene
+    from vidcolor.media.scan import Scan
+
+NOT_ASKED = {"as_json", "quiet", "verbose", "log_file", "overwrite", "fresh", "output", "recursive"}
+"""Options that do not change what is made of a film."""
+
+PATHS = ("scenes", "weights_dir")
+"""Options that name files or folders."""
+
+
+def control_film(
+    film: Film,
+    scan: "Scan",
+    options: Mapping[str, Any],
+    render: RenderSettings,
+    on_note: Callable[[str], None],
+) -> "FilmControl":
+    """What the options say about a film. Raises VidcolorError where it does not fit the film."""
+    from vidcolor.cli.models import load_colorizer
+    from vidcolor.control.film_control import FilmControl
+    from vidcolor.control.scenes import check_scenes
+
+    scenes = read_scenes(options)
+    if scenes:
+        check_scenes(scenes, scan, options["scenes"])
+
+    @cache
+    def load(name: str):
+        return load_colorizer(name, render, options["device"], options["weights_dir"], on_note)
+
+    return FilmControl(film=film, scan=scan, scenes=scenes, load=load)
+
+
+def read_scenes(options: Mapping[str, Any]) -> "tuple[Scene, ...]":
+    """The scenes of --scenes; none without it. Raises VidcolorError for a faulty file."""
+    from vidcolor.control.scenes import load_scenes
+
+    return load_scenes(options["scenes"]) if options.get("scenes") else ()
+
+
+def scan_of(film: Film, target: Path, on_note: Callable[[str], None]) -> "Scan":
+    """What is kept about the film beside `target`, or else found out now."""
+    from vidcolor.resume.kept_scan import kept_scan
+    from vidcolor.shots import scan_film
+
+    found = kept_scan(film.path, target)
+    if found is None or film.deinterlace:
+        on_note("looking for shots")
+        found = scan_film(film)
+    return found
+
+
+def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that a later run needs to know, as plain values."""
+    return {
+        name: str(value.absolute()) if isinstance(value, Path) else value
+        for name, value in options.items()
+        if name not in NOT_ASKED
+    }
+
+
+def options_of(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given to `plain_options`; those that are missing there are as if not given."""
+    options = {"as_json": False, "verbose": False, "overwrite": False, "fresh": False, **plain}
+    for name in PATHS:
+        if not isinstance(options.get(name), (str, type(None))):
+            raise VidcolorError(f"the kept option {name} is damaged; add --fresh to start over")
+        options[name] = Path(options[name]) if options.get(name) else None
+    return {**options, "quiet": True}
