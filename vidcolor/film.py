@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from operator import attrgetter
 from pathlib import Path
@@ -96,17 +96,7 @@ def colorize_film(
     settings = settings or FilmSettings()
     start, end, pieces = settings.start, settings.end, settings.pieces
     film = probe(source, deinterlace=settings.deinterlace)
-    encode = check_target(film, target, settings.encode)
-    work = Work(
-        film=film,
-        colorizer=colorizer,
-        encode=encode,
-        smooth=settings.smooth,
-        edges=settings.edges,
-        start=start,
-        end=end,
-        look=on_colors,
-    )
+    work = replace(film_work(film, target, colorizer, settings), look=on_colors)
     plan = settings.plan
     if plan is None and settings.keep:
         on_note("looking for shots")
@@ -164,6 +154,19 @@ def colorize_film(
     seconds = time.monotonic() - started
     # A piece that is started again meets the same damage again.
     return Report(target, frames, seconds, tuple(dict.fromkeys(warnings)), kept)
+
+
+def film_work(film: Film, target: Path, colorizer: Colorizer, settings: FilmSettings) -> Work:
+    """The work on a film. Raises MediaError where `target` cannot be made of it."""
+    return Work(
+        film=film,
+        colorizer=colorizer,
+        encode=check_target(film, target, settings.encode),
+        smooth=settings.smooth,
+        edges=settings.edges,
+        start=settings.start,
+        end=settings.end,
+    )
 
 
 def make_pieces(

@@ -5,14 +5,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidcolor.batch import Job
+from vidcolor.choices import film_settings, render_settings
 from vidcolor.errors import VidcolorError
 from vidcolor.inference.settings import RenderSettings
-from vidcolor.media.probe import Film
+from vidcolor.media.probe import Film, probe
+from vidcolor.resume.manifest import Manifest
 
 if TYPE_CHECKING:
     from vidcolor.control.film_control import FilmControl
     from vidcolor.control.scenes import Scene
     from vidcolor.media.scan import Scan
+    from vidcolor.resume.plan import PlannedPiece
 
 NOT_ASKED = {"as_json", "quiet", "verbose", "log_file", "overwrite", "fresh", "output", "recursive"}
 """Options that do not change what is made of a film."""
@@ -61,6 +65,27 @@ def scan_of(film: Film, target: Path, on_note: Callable[[str], None]) -> "Scan":
         on_note("looking for shots")
         found = scan_film(film)
     return found
+
+
+def colored_again(job: Job, manifest: Manifest) -> "list[PlannedPiece]":
+    """The pieces that the command of an earlier run would color now.
+
+    Raises VidcolorError where that command would be refused.
+    """
+    from vidcolor.cli.models import load_colorizer
+    from vidcolor.film import film_work
+    from vidcolor.pieces import piece_digest
+
+    options = options_of(manifest.asked)
+    settings, render = film_settings(options), render_settings(options)
+    film = probe(job.source, deinterlace=settings.deinterlace)
+    scan = scan_of(film, job.target, lambda note: None)
+    control = control_film(film, scan, options, render, lambda note: None)
+    colorizer = load_colorizer(options["model"], render, options["device"], options["weights_dir"])
+    work = film_work(film, job.target, colorizer, settings)
+    made = {piece.digest for piece in manifest.pieces}
+    works = ((piece, control.work_for(piece, work)) for piece in control.plan.pieces)
+    return [piece for piece, own in works if piece_digest(own, piece) not in made]
 
 
 def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from rich.text import Text
 from vidcolor.batch import Job, plan
 from vidcolor.cli.names import names_of
 from vidcolor.cli.options import json_option, recursive_option, sources_argument
-from vidcolor.cli.text import one_line
+from vidcolor.cli.text import count, one_line
 from vidcolor.cli.types import PathName
+from vidcolor.errors import VidcolorError
 from vidcolor.media.publish import WORK_PREFIX
 from vidcolor.resume.manifest import Manifest, load_manifest
-from vidcolor.resume.work_folder import is_running, piece_folder
+from vidcolor.resume.work_folder import is_result, is_running, piece_folder
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class State:
     frames: int | None = None
     """Finished frames of a film that is running or stopped."""
     total: int | None = None
+    would: str | None = None
+    """What the same command would do now, for a film whose pieces are kept."""
 
     @property
     def share(self) -> str:
@@ -48,7 +51,8 @@ class State:
 def status(sources: tuple[Path, ...], output: Path | None, recursive: bool, as_json: bool) -> None:
     """Show which films and stills are done, running, stopped or left.
 
-    A film that was stopped continues when its `colorize` command is given again.
+    A film that was stopped continues when its `colorize` command is given again. Of a film that
+    was made with --keep it is said which scenes that command would color again.
     """
     jobs = plan(sources, output, recursive=recursive)
     states = list(states_of(jobs, sources))
@@ -60,6 +64,9 @@ def status(sources: tuple[Path, ...], output: Path | None, recursive: bool, as_j
     counts = {name: sum(state.state == name for state in states) for name in STATES}
     click.echo(", ".join(f"{count} {name}" for name, count in counts.items() if count))
 
+
+NAMED = 4
+"""Scenes that are named one by one."""
 
 STATES = ("done", "running", "stopped", "left")
 
@@ -80,10 +87,31 @@ def state_of(job: Job) -> State:
     """The state of one job. A work folder decides before a target, which may be older."""
     folder = piece_folder(job.target)
     manifest = load_manifest(folder)
+    if manifest is not None and manifest.keep and is_result(folder, manifest):
+        would = None if is_running(folder) else what_would_be_done(job, manifest)
+        return State(str(job.source), str(job.target), "done", would=would)
     if manifest is not None and (manifest.frames or is_running(folder)):
         return under_way(folder, manifest, str(job.source))
     state = "done" if job.target.exists() else "left"
     return State(str(job.source), str(job.target), state)
+
+
+def what_would_be_done(job: Job, manifest: Manifest) -> str | None:
+    """In words; None where no command is known."""
+    if not manifest.asked:
+        return None
+    from vidcolor.cli.controlled import colored_again
+
+    try:
+        pieces = colored_again(job, manifest)
+    except VidcolorError as error:
+        return f"the same command would be refused: {error}"
+    if not pieces:
+        return "nothing has changed"
+    named = [f"{piece.first_frame} to {piece.first_frame + piece.frames - 1}" for piece in pieces]
+    more = f" and {len(named) - NAMED} more scenes" if len(named) > NAMED else ""
+    frames = sum(piece.frames for piece in pieces)
+    return f"{count(frames, 'frame')} would be colored again: {', '.join(named[:NAMED])}{more}"
 
 
 def under_way(folder: Path, manifest: Manifest, source: str) -> State:
@@ -103,7 +131,8 @@ def table(states: Sequence[State], names: Mapping[str, str]) -> Table:
     result.add_column()
     result.add_column(justify="right")
     result.add_column(overflow="fold")
+    result.add_column(overflow="fold")
     for state in states:
         name = names.get(state.source) or one_line(Path(state.source).name)
-        result.add_row(state.state, state.share, Text(name))
+        result.add_row(state.state, state.share, Text(name), Text(one_line(state.would or "")))
     return result

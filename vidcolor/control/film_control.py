@@ -11,7 +11,7 @@ from vidcolor.inference.colorizer import Colorizer
 from vidcolor.media.probe import Film
 from vidcolor.media.scan import Scan
 from vidcolor.pipeline import Work
-from vidcolor.resume.plan import Plan, PlannedPiece, plan_shots
+from vidcolor.resume.plan import Plan, PlannedPiece, plan_film, plan_shots
 
 Speaker = Callable[[PlannedPiece, Work], Part | None]
 """What is said about a piece beside its scene's settings, from the work on it; None for nothing."""
@@ -32,6 +32,8 @@ class FilmControl:
     @cached_property
     def plan(self) -> Plan:
         """A piece for each scene, and for each shot that is in none."""
+        if not (self.scan.seekable or self.scenes or self.speakers):
+            return plan_film(self.film, self.scan)
         return plan_shots(self.film, self.scan, stretches(self.scenes, self.scan))
 
     def work_for(self, planned: PlannedPiece, work: Work) -> Work:
