@@ -241,6 +241,6 @@ def test_every_shot_is_a_piece_where_pieces_are_kept_and_nothing_is_planned(
     assert len(list(tmp_path.glob(f"{WORK_PREFIX}*/piece-*"))) == len(SHOTS)
 
 
-def test_a_plan_for_a_part_of_a_film_is_refused(cut_film):
+def test_pieces_of_a_part_of_a_film_are_not_kept():
     with pytest.raises(VidcolorError, match="leave start and end out"):
-        FilmSettings(plan=planned(cut_film), start=2.0)
+        FilmSettings(keep=True, start=2.0)
