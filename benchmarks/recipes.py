@@ -52,7 +52,7 @@ def shorten(recipe: Recipe) -> Recipe:
         critic=dataclasses.replace(
             recipe.critic, first=two(*recipe.critic.first), stages=two(*recipe.critic.stages)
         ),
-        gan=dataclasses.replace(recipe.gan, steps=2, batch=1, threshold=10.0),
+        gan=(dataclasses.replace(recipe.gan[0], steps=2, batch=1, threshold=10.0),),
     )
 
 

@@ -317,7 +317,7 @@ def test_the_export_takes_the_rebalancing_of_its_own_stage(photos, tmp_path):
     """Of pretraining where that came last, though the recipe has a GAN phase of another one."""
     recipe = read_recipe(TINY)
     assert recipe.gan
-    recipe = dataclasses.replace(recipe, gan=dataclasses.replace(recipe.gan, rebalance=1.0))
+    recipe = dataclasses.replace(recipe, gan=(dataclasses.replace(recipe.gan[0], rebalance=1.0),))
     run = Run.open(tmp_path / "run", TINY, CPU, resume=False)
     final = train.train(recipe, photos, photos.subset([0, 1]), run, only=["pretrain"])
     assert final is not None

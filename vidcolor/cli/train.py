@@ -104,8 +104,8 @@ def train(
     """Train a model on color photos and write it to OUT/final.safetensors.
 
     RECIPE is a TOML file, or the name of one that comes with vidcolor: tiny (a test of the
-    installation), lite, video, stable, artistic. `vidcolor FILM --model OUT/final.safetensors` uses
-    the result.
+    installation), lite, video, stable, artistic, and the classics sagan, pix2pix, wgan-gp.
+    `vidcolor FILM --model OUT/final.safetensors` uses the result.
     """
     from rich.console import Console
 
@@ -121,7 +121,7 @@ def train(
     choose_phases(settings, only)
     context = join_processes(device, precision, compiled=compiled)
     console = Console(stderr=True, quiet=context.rank > 0)
-    smallest = max(stage.size for stage in settings.pretrain) * 3 // 4
+    smallest = max(stage.size for stage in settings.generator_stages) * 3 // 4
     console.print(one_line(f"recipe {recipe}"), markup=False, highlight=False, soft_wrap=True)
     with console.status("reading photos"):
         if cache:
@@ -138,7 +138,7 @@ def train(
         highlight=False,
         soft_wrap=True,
     )
-    moments = read_clips(clips, settings.gan.size) if clips and settings.gan else None
+    moments = read_clips(clips, settings.gan_size) if clips and settings.gan_size else None
     folder = out or Path("runs") / recipe.stem
     if dry_run:
         check(settings, photos, validation, context, start)

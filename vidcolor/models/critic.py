@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -33,7 +33,18 @@ class CriticShape:
         return cls(width=tensors["stem.weight"].shape[0], blocks=blocks)
 
 
-class Critic(Network):
+class CriticNetwork(nn.Module):
+    """Planes of a picture in, one logit per patch out; positive means real."""
+
+    shape: Any
+    """Its dimensions, the only argument of its class."""
+    blocks: nn.ModuleList
+    """Layers whose outputs are its features."""
+    head: nn.Conv2d
+    """The last layer; the mean of its input describes a picture."""
+
+
+class Critic(CriticNetwork, Network):
     """Logits of "this is a real photo", one for each patch; positive means real.
 
     (B, 3, S, S) ImageNet-normalized RGB -> (B, (S/16 - 3)^2) for the default shape.

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidcolor.models.network import ChromaGenerator, read_shape
+from vidcolor.models.bins import BinGenerator
+from vidcolor.models.network import read_shape
 
 STRIDE = 32
 """`Lite.logits` needs sides that are multiples of this; `Lite.forward` pads others."""
@@ -99,19 +100,10 @@ class Up(nn.Module):
         return self.refine(self.fuse(torch.cat((x, skip), 1)))
 
 
-class Lite(ChromaGenerator):
-    """The built-in generator, whatever its shape: logits of chroma, of which the mean is taken."""
+class Lite(BinGenerator):
+    """The built-in generator, whatever its shape: its bins are of BT.601 chroma."""
 
     shape: Any
-    head: nn.Conv2d
-    """The last layer, whose bias is the logarithm of the bins' prior."""
-
-    def __init__(self, bins: int):
-        super().__init__()
-        self.palette = nn.Buffer(torch.zeros(bins, 2))
-        """(bins, 2): the chroma that each bin stands for, in [-0.5, 0.5]."""
-        self.sharpness = nn.Buffer(torch.ones(()))
-        """1 / temperature of the annealed mean; above 1 it is nearer to the most probable color."""
 
     @property
     def name(self) -> str:
@@ -141,14 +133,6 @@ class Lite(ChromaGenerator):
             return self(luma.to(self.dtype)).float()
         return self(luma.to(self.dtype), pooled(hints).to(self.dtype)).float()
 
-    def encoder_parameters(self) -> list[nn.Parameter]:
-        """Those that learn more slowly than the rest; none where all are trained alike."""
-        return []
-
-    def divide_hints(self, divisor: float) -> None:
-        """Divide the chroma of all hints, where the network takes any."""
-        del divisor
-
     @abstractmethod
     def logits(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
         """luma (B, 1, h, w) in [0, 1], sides multiples of 32 -> (B, bins, h/4, w/4).
@@ -167,9 +151,7 @@ class Lite(ChromaGenerator):
         padded = F.pad(luma, (0, right, 0, below), mode="replicate")
         if hints is not None:
             hints = F.pad(hints, (0, right // SCALE, 0, below // SCALE))
-        logits = self.logits(padded, hints).float()
-        probabilities = F.softmax(logits * self.sharpness.float(), dim=1)
-        chroma = F.conv2d(probabilities, self.palette.float().T[:, :, None, None])
+        chroma = self.annealed_mean(self.logits(padded, hints))
         return chroma[..., : height // SCALE, : width // SCALE]
 
 

@@ -9,9 +9,20 @@ from vidcolor.models.critic import Critic
 from vidcolor.models.lite import ResidualLite
 from vidcolor.models.lite_mobile import MobileLite
 from vidcolor.models.network import Network
+from vidcolor.models.pix2pix import Pix2Pix
+from vidcolor.models.resnet_bins import ResNetBins
+from vidcolor.models.sagan import Sagan
 from vidcolor.models.unet import UNet
 
-NETWORKS: tuple[type[Network], ...] = (ResidualLite, MobileLite, UNet, Critic)
+NETWORKS: tuple[type[Network], ...] = (
+    ResidualLite,
+    MobileLite,
+    Pix2Pix,
+    Sagan,
+    ResNetBins,
+    UNet,
+    Critic,
+)
 """The first that `matches` is taken."""
 
 
@@ -26,5 +37,5 @@ def recognize(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Net
                 return network.empty(tensors, metadata)
     raise ValueError(
         "its architecture is none that is known: deep (artistic), wide (stable, video), lite, "
-        "or the critic"
+        "pix2pix, sagan, resnet-bins, or the critic"
     )

@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from vidcolor.errors import RecipeError
-from vidcolor.models.critic import Critic, CriticShape
+from vidcolor.models.critic import Critic, CriticNetwork, CriticShape
+from vidcolor.models.patch_critic import PatchCritic, PatchCriticShape
 from vidcolor.nogan import settings
-from vidcolor.nogan.norms import normalize_critic
+from vidcolor.nogan.norms import initialize, normalize_critic
 from vidcolor.nogan.settings import Between
 
 
@@ -18,12 +19,17 @@ class CriticKind(ABC):
     """What a recipe's table `critic` may hold."""
 
     @abstractmethod
-    def build(self, settings: Any) -> Critic:
+    def norm(self, settings: Any) -> Literal["spectral", "batch", "none"]:
+        """How its layers are normed."""
+
+    @abstractmethod
+    def build(self, settings: Any) -> CriticNetwork:
         """An untrained critic, also on the meta device."""
 
-    def normalize(self, critic: Critic, settings: Any) -> None:
-        """Add the norms of training, which `norms.fold` removes."""
-        del critic, settings
+    def prepare(self, critic: CriticNetwork, settings: Any) -> None:
+        """Draw the weights, and add spectral norm, which `norms.fold` removes."""
+        if self.norm(settings) == "spectral":
+            normalize_critic(critic)
 
     @abstractmethod
     def check_size(self, settings: Any, size: int) -> None:
@@ -48,8 +54,8 @@ class DeOldifyCritic(CriticKind):
         width, blocks, dropout = settings.width, settings.blocks, settings.dropout
         return Critic(CriticShape(width=width, blocks=blocks, dropout=dropout))
 
-    def normalize(self, critic: Critic, settings: DeOldifyCriticSettings) -> None:
-        normalize_critic(critic)
+    def norm(self, settings: DeOldifyCriticSettings) -> Literal["spectral"]:
+        return "spectral"
 
     def check_size(self, settings: DeOldifyCriticSettings, size: int) -> None:
         # Every block halves the size, as the layer before them does; 4 x 4 values must be left.
@@ -58,4 +64,54 @@ class DeOldifyCritic(CriticKind):
             raise RecipeError(
                 f"size = {size} is too small for a critic with blocks = {settings.blocks}, "
                 f"which needs {smallest}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchCriticSettings(settings.Critic):
+    """The table `critic` of PatchGAN and its variants."""
+
+    width: Annotated[int, Between(8, 512)] = 64
+    layers: Annotated[int, Between(1, 6)] = 3
+    """Convolutions of stride 2."""
+    norm: Literal["batch", "spectral", "none"] = "batch"
+    attention: bool = False
+    """Self-attention before the last layer."""
+    border: Annotated[int, Between(0, 128)] = 0
+    """Outermost pixels that it does not see."""
+
+
+class PatchCriticKind(CriticKind):
+    """PatchGAN (Isola et al. 2017), also with self-attention or without norms."""
+
+    settings = PatchCriticSettings
+
+    def norm(self, settings: PatchCriticSettings) -> Literal["spectral", "batch", "none"]:
+        return settings.norm
+
+    def build(self, settings: PatchCriticSettings) -> PatchCritic:
+        return PatchCritic(
+            PatchCriticShape(
+                width=settings.width,
+                layers=settings.layers,
+                batch_norm=settings.norm == "batch",
+                attention=settings.attention,
+                border=settings.border,
+            )
+        )
+
+    def prepare(self, critic: CriticNetwork, settings: PatchCriticSettings) -> None:
+        # Without batch norm, layers as weak as the paper's would let hardly anything through.
+        initialize(critic, spread=0.02 if settings.norm == "batch" else None)
+        super().prepare(critic, settings)
+
+    def check_size(self, settings: PatchCriticSettings, size: int) -> None:
+        inside = size - 2 * settings.border
+        if inside <= 0:
+            raise RecipeError(f"border = {settings.border} leaves nothing of size = {size}")
+        smallest = 3 << settings.layers  # the last two layers take off one value each
+        if inside < smallest:
+            raise RecipeError(
+                f"size = {size} with border = {settings.border} is too small for a critic with "
+                f"layers = {settings.layers}, which needs {smallest + 2 * settings.border}"
             )

@@ -10,14 +10,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vidcolor.chroma import matrices
-from vidcolor.models.critic import Critic
-from vidcolor.models.imagenet import denormalize, normalize
+from vidcolor.models.critic import CriticNetwork
 from vidcolor.nogan import settings
-from vidcolor.nogan.augment import Sample, augment, plain
+from vidcolor.nogan.adversarial import LOSSES
+from vidcolor.nogan.augment import augment, plain
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.generator_trainer import GeneratorTrainer
-from vidcolor.nogan.losses import adversarial_loss
 from vidcolor.nogan.optimizer_loop import OptimizerLoop, progress
 from vidcolor.nogan.photos import Batches, PhotoSet, center, load_photos
 from vidcolor.nogan.pretrain import OnStep, steps_of
@@ -30,11 +28,11 @@ from vidcolor.nogan.settings import Stage
 SIDES = ("generated", "real")
 
 
-def new_critic(table: settings.Critic, context: DistributedContext) -> Critic:
+def new_critic(table: settings.Critic, context: DistributedContext) -> CriticNetwork:
     """An untrained critic, with its norms."""
     kind = critic_kind(table.architecture)
     critic = kind.build(table)
-    kind.normalize(critic, table)
+    kind.prepare(critic, table)
     return critic.to(context.device).to(memory_format=torch.channels_last)
 
 
@@ -64,7 +62,7 @@ def generate_images(
         if not all(path.exists() for pair in paths for path in pair):
             crops = np.stack([center(photos[int(chosen[n])], table.size) for n in numbers])
             sample = plain(torch.from_numpy(crops).permute(0, 3, 1, 2).to(context.device))
-            pictures = trainer.show(sample), denormalize(trainer.photo(sample))
+            pictures = trainer.show(sample), trainer.photo_rgb(sample)
             for pair, *both in zip(paths, *pictures, strict=True):
                 for path, picture in zip(pair, both, strict=True):
                     _write_png(path, picture)
@@ -74,12 +72,20 @@ def generate_images(
 
 
 def train_critic(
-    critic: Critic, stage: Stage, folder: Path, *, recipe: Recipe, run: Run, phase: str,
+    trainer: GeneratorTrainer,
+    critic: CriticNetwork,
+    stage: Stage,
+    folder: Path,
+    *,
+    recipe: Recipe,
+    run: Run,
+    phase: str,
     on_step: OnStep,
-) -> None:  # fmt: skip
+) -> None:
     """Train one stage on the pairs of `generate_images`; half of each batch is real."""
     assert recipe.critic is not None
     augmentation, context = recipe.critic.augment, run.context
+    loss = LOSSES[recipe.gan[0].loss].critic
     sides = [load_photos([folder / side], smallest=1, gray_too=True) for side in SIDES]
     optimizer = OptimizerLoop([(stage.rates[-1], list(critic.parameters()))], stage, context)
     parts = {"critic": critic, "optimizer": optimizer}
@@ -106,13 +112,14 @@ def train_critic(
                 random = torch_random(context.device, recipe.seed, phase, side, step, part)
                 crops = source.share(step, part, parts).to(context.device)
                 sample = augment(crops, augmentation, random)
-                logits.append(critic_logits(critic, _rgb(sample), context))
-            return critic_loss(*logits)
+                logits.append(critic_logits(critic, trainer.critic_input(sample.rgb()), context))
+            generated, real = logits
+            return loss(generated, real, 1.0)
 
         key = StepKey(recipe.seed, phase, step)
-        loss = optimizer.step(loss_of, key, progress(stage, step, steps))
-        run.log(phase, step + 1, loss=loss)
-        on_step(step + 1, steps, {"critic": loss}, stage.batch)
+        value = optimizer.step(loss_of, key, progress(stage, step, steps))
+        run.log(phase, step + 1, loss=value)
+        on_step(step + 1, steps, {"critic": value}, stage.batch)
         if (step + 1) % recipe.checkpoint_every == 0:
             run.save(phase, parts, step=step + 1)
     for source in batches:
@@ -126,15 +133,6 @@ def critic_logits(
     """The critic's logits for normalized RGB."""
     with context.autocast():
         return critic(picture.contiguous(memory_format=torch.channels_last)).float()
-
-
-def critic_loss(generated: Tensor, real: Tensor) -> Tensor:
-    """Logits of both kinds of pictures -> the mean of their losses."""
-    return (adversarial_loss(generated, real=False) + adversarial_loss(real, real=True)) / 2
-
-
-def _rgb(sample: Sample) -> Tensor:
-    return normalize(matrices.merge(sample.luma, sample.chroma))
 
 
 def _write_png(path: Path, picture: Tensor) -> None:

@@ -14,10 +14,12 @@ from vidcolor.metrics.plots import Curve, panel, sheet
 BLUE = (32, 96, 192)
 
 
-def draw_grid(path: Path, columns: list[NDArray]) -> None:
-    """Columns of (N, H, W, 3) float pictures in [0, 1], side by side."""
+def draw_grid(path: Path, columns: list[NDArray]) -> NDArray:
+    """Columns of (N, H, W, 3) float pictures in [0, 1], side by side; returns the grid, uint8."""
     grid = np.nan_to_num(np.concatenate([np.concatenate(list(c), 0) for c in columns], 1))
-    _save(path, Image.fromarray((255 * grid).round().astype(np.uint8)))
+    pixels = (255 * grid).round().astype(np.uint8)
+    _save(path, Image.fromarray(pixels))
+    return pixels
 
 
 def draw_curves(path: Path, curves: Mapping[str, Curve], *, mark: float | None = None) -> None:
@@ -36,12 +38,12 @@ def _summary(curve: Curve) -> str:
 
 
 def draw_losses(folder: Path) -> None:
-    """losses.png from log.jsonl: each phase's losses, as means over a hundredth of its steps."""
+    """losses.png from log.jsonl: losses and scores of each phase, as means over a hundredth."""
     curves: dict[str, list[tuple[float, float]]] = {}
     log = folder / "log.jsonl"
     for line in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
         entry = json.loads(line)
-        for name in ("loss", "critic", "generator"):
+        for name in ("loss", "critic", "generator", "validation_loss", "ab_gain", "colorfulness"):
             if name in entry:
                 curves.setdefault(f"{entry['phase']} {name}", []).append(
                     (entry["step"], entry[name])

@@ -11,15 +11,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from vidcolor.models.lite import Lite
+from vidcolor.models.bins import BinGenerator
 from vidcolor.models.network import Generator
 
 if TYPE_CHECKING:
-    from vidcolor.nogan.lite_trainer import LiteSettings
+    from vidcolor.nogan.bins_trainer import BinsSettings
 
 
 @torch.no_grad()
-def finish(network: Lite, settings: LiteSettings, class_weights: Tensor) -> dict[str, str]:
+def finish(network: BinGenerator, settings: BinsSettings, class_weights: Tensor) -> dict[str, str]:
     """Put the recipe's prior correction, temperature and chroma gain into the weights.
 
     Returns the metadata that `unfinish` needs.

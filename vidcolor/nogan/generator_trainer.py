@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from vidcolor.errors import RecipeError
 from vidcolor.models import network as networks
-from vidcolor.models.critic import Critic
-from vidcolor.models.imagenet import denormalize
+from vidcolor.models.critic import CriticNetwork
+from vidcolor.models.imagenet import denormalize, normalize
 from vidcolor.nogan.augment import Sample
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.photos import PhotoSet
@@ -77,6 +77,18 @@ class GeneratorTrainer(ABC, Generic[NetworkT]):
             raise RecipeError(f"rates = {list(stage.rates)}: there must be {words} of them")
 
     @classmethod
+    def groups(cls, network: NetworkT) -> list[list[nn.Module]]:
+        """The layers from the input to the output, as a stage's `frozen` counts them; [] where
+        none can be frozen."""
+        del network
+        return []
+
+    @classmethod
+    def group_count(cls, settings: Any) -> int:
+        with torch.device("meta"):
+            return len(cls.groups(cls.new_network(settings)))
+
+    @classmethod
     @abstractmethod
     def new_network(cls, settings: Any) -> NetworkT:
         """An untrained network, also on the meta device."""
@@ -114,6 +126,7 @@ class GeneratorTrainer(ABC, Generic[NetworkT]):
         self.settings, self.content, self.context = settings, content, context
         self.updates = 0
         """Updates of the average, in all phases together."""
+        self.frozen: list[nn.Module] = []
 
     def set_network(self, network: NetworkT) -> None:
         """Move a new network to its device and start the average."""
@@ -124,14 +137,24 @@ class GeneratorTrainer(ABC, Generic[NetworkT]):
 
     def begin_stage(self, stage: Stage) -> None:
         """Apply a stage's settings of losses and frozen weights."""
-        del stage
+        self.network.requires_grad_(True)
+        frozen = self.groups(self.network)[: stage.frozen]
+        self.frozen = [module for group in frozen for module in group]
+        for module in self.frozen:
+            module.requires_grad_(False)
+
+    def train_mode(self) -> None:
+        """Prepare the network for a step; what is frozen stays in eval mode."""
+        self.network.train()
+        for module in self.frozen:
+            module.eval()
 
     def hints(self, sample: Sample, random: torch.Generator) -> Tensor | None:
         """Color hints for a sample; None where the network takes none or the stage has none."""
         del sample, random
 
-    def use_critic_features(self, critic: Critic) -> None:
-        """Use a finished critic for the feature loss, where the recipe says so."""
+    def use_critic_features(self, critic: CriticNetwork) -> None:
+        """Use the critic, as it is now, for the feature loss, where the recipe says so."""
         del critic
 
     @abstractmethod
@@ -146,19 +169,31 @@ class GeneratorTrainer(ABC, Generic[NetworkT]):
 
     @abstractmethod
     def picture(self, answer: Tensor, sample: Sample) -> Tensor:
-        """An output as the critic's input: (B, 3, n, n) ImageNet-normalized RGB."""
+        """An output as the critic's input, (B, 3, n, n), see `critic_input`."""
 
     @abstractmethod
     def photo(self, sample: Sample) -> Tensor:
         """The photo as the critic's input, with chroma at the network's resolution."""
 
+    def critic_input(self, rgb: Tensor) -> Tensor:
+        """RGB (B, 3, n, n) in [0, 1] as the critic's input: by default ImageNet-normalized RGB."""
+        return normalize(rgb)
+
+    def rgb(self, picture: Tensor, sample: Sample) -> Tensor:
+        """The inverse of `critic_input`: RGB (B, 3, n, n) in [0, 1]."""
+        del sample
+        return denormalize(picture)
+
     @torch.no_grad()
     def show(self, sample: Sample) -> Tensor:
         """The averaged network's output for a sample: RGB (B, 3, n, n) in [0, 1]."""
         self.ema.eval()
-        return denormalize(
-            self.picture(self.generate(sample.input, network=self.ema), sample).float()
-        )
+        answer = self.generate(sample.input, network=self.ema)
+        return self.rgb(self.picture(answer, sample).float(), sample)
+
+    def photo_rgb(self, sample: Sample) -> Tensor:
+        """The photo as `photo` has it: RGB (B, 3, n, n) in [0, 1]."""
+        return self.rgb(self.photo(sample), sample)
 
     @torch.no_grad()
     def update_ema(self) -> None:

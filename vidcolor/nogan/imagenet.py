@@ -1,5 +1,6 @@
 """Networks trained on ImageNet: initial weights of a U-Net's encoder, and a feature loss."""
 
+import logging
 from pathlib import Path
 
 import torch
@@ -12,19 +13,35 @@ from vidcolor.nogan.settings import Content
 from vidcolor.weights.networks import PYTORCH, network_file
 from vidcolor.weights.places import download_folder, folders
 
+log = logging.getLogger(__name__)
+
 ORIGIN = PYTORCH
 FILES = {
     "resnet34": "resnet34-b627a593.pth",
     "resnet101": "resnet101-63fe2227.pth",
+    "vgg19": "vgg19-dcbb9e9d.pth",
     "vgg": "vgg16_bn-6c64b313.pth",
 }
 """The end of each name is the beginning of the file's SHA-256."""
 
 
 def encoder_weights(name: str) -> dict[str, Tensor]:
-    """The state of one of the ResNets in FILES, without its classifier."""
+    """The state of one of the networks in FILES, without its classifier."""
     state = torch.load(fetch(name), map_location="cpu", weights_only=True)
-    return {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
+    return {
+        name.removeprefix("features."): tensor
+        for name, tensor in state.items()
+        if not name.startswith(("fc.", "classifier."))
+    }
+
+
+def encoder_or_random(name: str) -> dict[str, Tensor] | None:
+    """The same; where the weights cannot be had, None and a warning of one line."""
+    try:
+        return encoder_weights(name)
+    except WeightsError as error:
+        log.warning('%s; the training begins with encoder = "random"', error)
+        return None
 
 
 def feature_loss(content: Content) -> FeatureLoss | None:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidcolor.models.critic import Critic
+from vidcolor.models.critic import CriticNetwork
 
 LAYERS = (22, 32, 42)
 """VGG-16-BN's activations before its third, fourth and fifth max-pool."""
@@ -23,11 +23,6 @@ def classification_loss(
     pixel_weight = (class_weights[bins] * weights).sum(1)
     blend = (1 - smoothing) * hit + smoothing * log_odds.mean(1)
     return -(pixel_weight * blend).mean()
-
-
-def adversarial_loss(logits: Tensor, *, real: bool) -> Tensor:
-    """Binary cross-entropy of every patch against "real" or "generated"; logits (B, patches)."""
-    return F.softplus(-logits if real else logits).mean()
 
 
 class FeatureLoss(nn.Module):
@@ -69,7 +64,7 @@ class CriticFeatureLoss(nn.Module):
     is not trained.
     """
 
-    def __init__(self, critic: Critic) -> None:
+    def __init__(self, critic: CriticNetwork) -> None:
         super().__init__()
         self.critic = critic.eval().requires_grad_(False)
 

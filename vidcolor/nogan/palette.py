@@ -1,6 +1,6 @@
 """The grid of chroma values that `lite` chooses from, and soft labels on it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -29,19 +29,21 @@ class Palette:
         self.index = torch.cdist(grid, centers).argmin(1)
 
     @classmethod
-    def of(cls, photos: Iterable[NDArray], bins: int) -> "Palette":
+    def of(cls, photos: Iterable[NDArray], bins: int, planes: "Planes | None" = None) -> "Palette":
         """The `bins` most frequent grid cells of (H, W, 3) uint8 luma, Cb, Cr pictures."""
-        counts = count_cells(photos)
+        counts = count_cells(photos, planes)
         side = 2 * RADIUS + 1
         used = counts.topk(bins).indices.sort().values
         centers = torch.stack((used // side - RADIUS, used % side - RADIUS), 1) * STEP
         return cls(centers, _frequency(counts[used]))
 
     @classmethod
-    def around(cls, photos: Iterable[NDArray], centers: Tensor) -> "Palette":
+    def around(
+        cls, photos: Iterable[NDArray], centers: Tensor, planes: "Planes | None" = None
+    ) -> "Palette":
         """Given bins (Q, 2), with their frequency in photos."""
         cells = (centers / STEP).round().long() + RADIUS
-        counts = count_cells(photos)[cells[:, 0] * (2 * RADIUS + 1) + cells[:, 1]]
+        counts = count_cells(photos, planes)[cells[:, 0] * (2 * RADIUS + 1) + cells[:, 1]]
         return cls(centers, _frequency(counts))
 
     def soft_labels(self, chroma: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,13 +74,25 @@ class Palette:
         return weights / (weights * self.frequency).sum()
 
 
-def count_cells(photos: Iterable[NDArray]) -> Tensor:
-    """How many pixels fall into each cell of the grid; (side * side,), Cb first."""
+Planes = Callable[[NDArray], Tensor]
+"""Some pixels (h, w, 3) uint8 luma, Cb, Cr -> their two color values (h, w, 2) on the grid."""
+
+
+def chroma_planes(pixels: NDArray) -> Tensor:
+    """Cb and Cr in [-0.5, 0.5]."""
+    return torch.from_numpy(pixels[..., 1:].astype(np.float32)) / 255 - 128 / 255
+
+
+def count_cells(photos: Iterable[NDArray], planes: Planes | None = None) -> Tensor:
+    """How many pixels fall into each cell of the grid; (side * side,), the first value first.
+
+    planes: the color values, by default `chroma_planes`.
+    """
+    planes = planes or chroma_planes
     side = 2 * RADIUS + 1
     counts = torch.zeros(side * side)
     for picture in photos:
-        chroma = torch.from_numpy(picture[2::4, 2::4, 1:].astype(np.float32)) / 255 - 128 / 255
-        cells = (chroma / STEP).round().long() + RADIUS
+        cells = (planes(picture[2::4, 2::4]) / STEP).round().long() + RADIUS
         counts += torch.bincount(
             (cells[..., 0] * side + cells[..., 1]).flatten(), minlength=side**2
         )

@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from vidcolor.nogan.distributed import DistributedContext
-from vidcolor.nogan.pretrain import steps_of
+from vidcolor.nogan.pretrain import gan_steps_of, steps_of
 from vidcolor.nogan.recipe import Recipe
 from vidcolor.nogan.registry import critic_kind, trainer_class
+from vidcolor.nogan.settings import Gan
 from vidcolor.nogan.train import Phase, phases
 
 
@@ -90,8 +91,16 @@ def _estimate(
     elif phase.kind == "critic":
         flops, learning, kept = 3 * critic.flops, critic.weights, critic.activations
     else:
-        # Half of the steps, at least, are the critic's, which takes two pictures per photo.
-        flops = (4 * generator.flops + 9 * critic.flops) / 2
+        assert isinstance(phase.stage, Gan)
+        steps = gan_steps_of(phase.stage, pictures)
+        # The critic takes two pictures per photo; a penalty takes a third one, twice.
+        penalty = 6 * critic.flops if phase.stage.penalty else 0
+        critics = generator.flops + 6 * critic.flops + penalty
+        generators = 3 * generator.flops + 3 * critic.flops
+        if phase.stage.rhythm == "steps":
+            flops = phase.stage.critic_steps * critics + generators
+        else:
+            flops = (critics + generators) / 2  # half of the steps, at least, are the critic's
         learning, kept = both, generator.activations + 2 * critic.activations
     memory = both + (LEARNING - 1) * learning + share * kept
     seconds = steps * stage.batch * flops / speed / context.world

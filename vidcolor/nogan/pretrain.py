@@ -13,7 +13,7 @@ from vidcolor.nogan.photos import Batches, PhotoSet
 from vidcolor.nogan.recipe import Recipe
 from vidcolor.nogan.run import Run
 from vidcolor.nogan.seeding import StepKey, torch_random
-from vidcolor.nogan.settings import Stage
+from vidcolor.nogan.settings import Gan, Stage
 from vidcolor.nogan.validation import Validation
 
 OnStep = Callable[[int, int, dict[str, float], int], None]
@@ -25,13 +25,19 @@ def steps_of(stage: Stage, photos: int) -> int:
     return stage.steps or max(1, round(stage.epochs * stage.keep * photos / stage.batch))
 
 
+def gan_steps_of(stage: Gan, photos: int) -> int:
+    """The same of a GAN stage; where the critic takes several batches, an epoch has less steps."""
+    batches = stage.critic_steps if stage.rhythm == "steps" else 1
+    return stage.steps or max(1, round(steps_of(stage, photos) / batches))
+
+
 def batches_of(stage: Stage, photos: PhotoSet, recipe: Recipe, phase: str) -> Batches:
     """The photos of a phase, batch by batch; their order follows from the seed and the phase."""
     return Batches(
         photos,
         size=stage.size,
         batch=stage.batch,
-        zoom=recipe.augment.zoom,
+        zoom=(stage.augment or recipe.augment).zoom,
         seed=recipe.seed,
         name=phase,
     )
@@ -54,16 +60,16 @@ def pretrain(
     parts = {"generator": trainer, "optimizer": optimizer}
     steps, first = steps_of(stage, len(photos)), run.restore(phase, parts).get("step", 0)
     batches = batches_of(stage, photos, recipe, phase)
-    device = run.context.device
+    device, augmentation = run.context.device, stage.augment or recipe.augment
     if not stage.score_every or run.context.rank:
         validation = None
 
     for step in range(first, steps):
-        trainer.network.train()
+        trainer.train_mode()
 
         def loss_of(part: int, parts: int, step: int = step) -> Tensor:
             random = torch_random(device, recipe.seed, phase, step, part)
-            sample = augment(batches.share(step, part, parts).to(device), recipe.augment, random)
+            sample = augment(batches.share(step, part, parts).to(device), augmentation, random)
             answer = trainer.generate(sample.input, hints=trainer.hints(sample, random))
             return trainer.loss(answer, sample)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from vidcolor.errors import RecipeError
+from vidcolor.nogan.adversarial import LOSSES
 from vidcolor.nogan.registry import critic_kind, trainer_class
 from vidcolor.nogan.settings import (
     Augment,
@@ -38,35 +39,100 @@ class Recipe:
     """Steps."""
     augment: Augment = field(default_factory=Augment)
     content: Content = field(default_factory=Content)
-    pretrain: tuple[Stage, ...]
+    pretrain: tuple[Stage, ...] = ()
     images: Images | None = None
     critic: Critic | None = None
-    gan: Gan | None = None
+    gan: tuple[Gan, ...] = ()
+    """One or more stages of each cycle's GAN phase."""
+
+    @property
+    def generator_stages(self) -> tuple[Stage, ...]:
+        """All in which the generator is trained."""
+        return (*self.pretrain, *self.gan)
+
+    @property
+    def critic_stages(self) -> tuple[Stage, ...]:
+        """All in which the critic is trained alone."""
+        return (*self.critic.first, *self.critic.stages) if self.critic else ()
+
+    @property
+    def gan_size(self) -> int | None:
+        """Side of the pictures that the GAN phase is scored with."""
+        return self.gan[-1].size if self.gan else None
 
     def __post_init__(self) -> None:
-        if self.cycles and not (self.images and self.critic and self.gan):
-            raise RecipeError("cycles need the tables images, critic and gan; or set cycles = 0")
-        if not self.pretrain:
-            raise RecipeError("pretrain needs at least one table")
+        if self.cycles and not (self.critic and self.gan):
+            raise RecipeError("cycles need the tables critic and gan; or set cycles = 0")
+        if self.cycles and self.critic_stages and not self.images:
+            raise RecipeError("a critic with stages needs the table images to be trained with")
+        if not self.pretrain and not (self.cycles and self.gan):
+            raise RecipeError("pretrain needs at least one table, or gan with cycles = 1")
         kind = trainer_class(self.generator.architecture)
-        for stage in (*self.pretrain, *([self.gan] if self.gan else [])):
+        for stage in self.generator_stages:
             kind.check_stage(self.generator, stage)
         kind.check(self.generator)
+        for stage in self.generator_stages:
+            if stage.frozen and stage.frozen >= (groups := kind.group_count(self.generator)):
+                raise RecipeError(
+                    f"frozen = {stage.frozen} leaves nothing to train: the network has {groups} "
+                    "groups of layers"
+                )
+            _check_momentum(stage)
         if self.critic and self.gan:
-            self._check_critic(self.critic, self.gan)
-        for stage in (*self.pretrain, *([self.gan] if self.gan else [])):
+            self._check_critic(self.critic)
+        for stage in self.generator_stages:
             _check_split(stage, stage.batch)
 
-    def _check_critic(self, critic: Critic, gan: Gan) -> None:
+    def _check_critic(self, critic: Critic) -> None:
         kind = critic_kind(critic.architecture)
-        for stage in (*critic.first, *critic.stages, gan):
+        for stage in (*self.critic_stages, *self.gan):
             kind.check_size(critic, stage.size)
-        for stage in (*critic.first, *critic.stages):
+        for stage in self.critic_stages:
             if len(stage.rates) != 1:
                 raise RecipeError(
                     f"rates = {list(stage.rates)} of a critic: there must be 1 of them"
                 )
+            if stage.frozen:
+                raise RecipeError(f"frozen = {stage.frozen}: a critic has no groups of layers")
+            _check_momentum(stage)
             _check_split(stage, max(1, stage.batch // 2))
+        for stage in self.gan:
+            _check_game(stage, kind.norm(critic))
+
+
+def _check_game(stage: Gan, norm: str) -> None:
+    """Raise RecipeError for losses, rhythms and norms that do not belong together.
+
+    norm: the critic's, as `CriticKind.norm` says.
+    """
+    wasserstein = stage.loss == "wasserstein"
+    if wasserstein and stage.rhythm == "threshold":
+        raise RecipeError(
+            'loss = "wasserstein" has no level that a threshold could mean; set rhythm = "steps"'
+        )
+    if stage.penalty and norm != "none":
+        raise RecipeError(
+            f"penalty = {stage.penalty} is of each picture's own gradient, and the critic has "
+            f'{norm} norm; set its norm = "none", or penalty = 0'
+        )
+    if wasserstein and not stage.penalty and norm != "spectral":
+        raise RecipeError(
+            'loss = "wasserstein" needs a penalty above 0, or a critic with spectral norm'
+        )
+    if stage.real_label < 1 and not LOSSES[stage.loss].smooths:
+        raise RecipeError(
+            f'real_label = {stage.real_label} has no meaning with loss = "{stage.loss}"'
+        )
+    if stage.rhythm == "threshold" and stage.critic_steps != 1:
+        raise RecipeError(f'critic_steps = {stage.critic_steps} needs rhythm = "steps"')
+
+
+def _check_momentum(stage: Stage) -> None:
+    if stage.schedule == "one-cycle" and stage.betas[0] != 0.9:
+        raise RecipeError(
+            f"betas[0] = {stage.betas[0]} is not used by the one-cycle schedule, which moves it "
+            "from 0.95 to 0.85 and back; leave it at 0.9"
+        )
 
 
 def _check_split(stage: Stage, photos: int) -> None:
@@ -152,6 +218,8 @@ def _value(kind: Any, value: Any, key: str) -> Any:
         return value
     if get_origin(kind) is tuple:
         endless = arguments[-1] is Ellipsis
+        if endless and is_dataclass(arguments[0]) and isinstance(value, dict):
+            return (_value(arguments[0], value, key),)  # one table for a list of one
         if not isinstance(value, list) or not (endless or len(value) == len(arguments)):
             count = "" if endless else f" of {len(arguments)}"
             raise RecipeError(f"{key} must be a list{count}, not {value!r}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from numpy.typing import NDArray
 
 from vidcolor.errors import RecipeError
 from vidcolor.nogan.distributed import DistributedContext
@@ -125,6 +126,12 @@ class Run:
         with writing(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"phase": phase, "step": step} | _json(values)) + "\n")
 
+    def log_picture(self, phase: str, step: int, pixels: NDArray | None) -> None:
+        """A picture (H, W, 3) uint8 among TensorBoard's events."""
+        events = self._events.get(phase)
+        if events is not None and pixels is not None:
+            events.add_image("samples", pixels, step, dataformats="HWC")
+
     def _forget(self, phase: str, step: int) -> None:
         """Drop what the log and TensorBoard's events say about steps that are taken again."""
         path = self.folder / "log.jsonl"
@@ -209,12 +216,16 @@ def _json(values: dict[str, float | str]) -> dict[str, float | str | None]:
 
 
 def _differ_in_steps_only(kept: Path, recipe: Path) -> bool:
-    """Whether two recipes are alike, but that phases of pretraining may be longer or shorter."""
+    """Whether two recipes are alike, but that stages of the generator may be longer or shorter."""
     if kept.read_bytes() == recipe.read_bytes():
         return True
     settings = (read_recipe(path) for path in (kept, recipe))
     ours, theirs = (
-        replace(s, pretrain=tuple(replace(stage, steps=1) for stage in s.pretrain))
+        replace(
+            s,
+            pretrain=tuple(replace(stage, steps=1) for stage in s.pretrain),
+            gan=tuple(replace(stage, steps=1) for stage in s.gan),
+        )
         for s in settings
     )
     return ours == theirs

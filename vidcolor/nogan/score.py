@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,7 @@ from torch import Tensor
 from vidcolor.metrics.colorfulness import colorfulness
 from vidcolor.metrics.frechet import frechet_distance
 from vidcolor.metrics.lab import ab
-from vidcolor.models.critic import Critic
-from vidcolor.models.imagenet import normalize
+from vidcolor.models.critic import CriticNetwork
 from vidcolor.nogan.augment import Sample, plain, to_arrays
 from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import critic_logits
@@ -24,11 +24,17 @@ from vidcolor.nogan.generator_trainer import GeneratorTrainer
 from vidcolor.nogan.inflection import Score, best_of, cost
 from vidcolor.nogan.norms import fold
 from vidcolor.nogan.photos import PhotoSet, middles
+from vidcolor.nogan.run import Run
 
 CHUNK = 16
 SHOWN = 8
 SKIN = ((77, 127), (133, 173))
 """Cb and Cr of skin in 8-bit levels (Chai and Ngan 1999)."""
+CURVES = (
+    *("ab_gain", "colorfulness_gap", "ab_error", "skin_gap", "saturated_gap", "frechet"),
+    "cdc_gap",
+)
+"""Figures that are drawn."""
 SATURATED = 0.2
 """Pixels with chroma farther from gray than this count as saturated."""
 
@@ -48,13 +54,15 @@ class Scorer:
         self.context = context
         self.crops = middles(photos, count, size)
         self.originals = to_arrays(torch.cat([sample.rgb() for sample in self._samples()]))
-        self.critic: Critic | None = None
+        self.gray = max(1e-9, float(np.mean([(ab(p) ** 2).mean() for p in self.originals])))
+        """The squared error of gray pictures."""
+        self.critic: CriticNetwork | None = None
         self.features = np.empty(0)
         self.clips = clips
         if clips is not None:
             self.change = clips.mean(lambda clip: self._sample(clip).rgb())
 
-    def begin(self, critic: Critic, trainer: GeneratorTrainer) -> None:
+    def begin(self, critic: CriticNetwork, trainer: GeneratorTrainer) -> None:
         """Take a copy of the critic, whose features are used for the phase's Frechet distance."""
         self.critic = fold(critic).requires_grad_(False)
         self.features = self._features([trainer.photo(sample) for sample in self._samples()])
@@ -71,6 +79,7 @@ class Scorer:
             "colorfulness": mine,
             "colorfulness_gap": mine / max(theirs, 1e-6) - 1,
             "ab_error": error**0.5,
+            "ab_gain": 10 * math.log10(self.gray / max(1e-9, error)),
             "skin": skin,
             "skin_gap": skin / max(real_skin, 1e-3) - 1,
             "skin_hue": hue - real_hue,
@@ -78,7 +87,7 @@ class Scorer:
             "saturated_gap": saturated / max(real_saturated, 1e-3) - 1,
         }
         if self.critic is not None:
-            features = self._features([normalize(picture) for picture in colored])
+            features = self._features([trainer.critic_input(picture) for picture in colored])
             result["frechet"] = frechet(features, self.features)
         if self.clips is not None:
             cdc = self.clips.mean(lambda clip: trainer.show(self._sample(clip)))
@@ -87,29 +96,28 @@ class Scorer:
         self.context.average([values])  # so that all processes stop at the same step
         return dict(zip(result, [round(value, 5) for value in values.tolist()], strict=True))
 
-    def draw(
-        self, trainer: GeneratorTrainer, scores: list[Score], folder: Path, phase: str
-    ) -> None:
+    def draw(self, trainer: GeneratorTrainer, scores: list[Score], run: Run, phase: str) -> None:
         """A grid of gray | ours | original, and the curves of the scores with the best marked."""
         if self.context.rank:
             return
-        self.show(trainer, folder / "samples" / f"{phase}-{int(scores[-1]['step']):06}.png")
-        names = ("colorfulness_gap", "ab_error", "skin_gap", "saturated_gap", "frechet", "cdc_gap")
+        step = int(scores[-1]["step"])
+        grid = self.show(trainer, run.folder / "samples" / f"{phase}-{step:06}.png")
+        run.log_picture(phase, step, grid)
         curves = {"cost": [(s["step"], cost(s, scores[0])) for s in scores]}
-        for name in names:
+        for name in CURVES:
             if name in scores[0]:
                 curves[name] = [(s["step"], s[name]) for s in scores]
         best = best_of(scores)
         mark = None if best is None else scores[best]["step"]
-        draw_curves(folder / f"{phase}.png", curves, mark=mark)
+        draw_curves(run.folder / f"{phase}.png", curves, mark=mark)
 
-    def show(self, trainer: GeneratorTrainer, path: Path) -> None:
-        """A grid of gray | ours | original."""
+    def show(self, trainer: GeneratorTrainer, path: Path) -> NDArray | None:
+        """Write a grid of gray | ours | original; returns it, but only on the first process."""
         if self.context.rank:
-            return
+            return None
         sample = plain(self.crops[:SHOWN].to(self.context.device))
         columns = [sample.luma.expand(-1, 3, -1, -1), trainer.show(sample), sample.rgb()]
-        draw_grid(path, [to_arrays(column) for column in columns])
+        return draw_grid(path, [to_arrays(column) for column in columns])
 
     def _samples(self) -> Iterator[Sample]:
         for crops in self.crops.split(CHUNK):

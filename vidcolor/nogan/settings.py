@@ -94,6 +94,11 @@ class Stage:
     label_smoothing: Annotated[float, Between(0, 0.5)] = 0.02
     hints: Share = 0.0
     """Lite with a MobileNet: share of the crops that come with hints of the right colors."""
+    frozen: Annotated[int, Between(0, 64)] = 0
+    """Groups of layers, counted from the input, that stay as they are, with their norms'
+    statistics; unfreezes gradually where it falls from stage to stage."""
+    augment: Augment | None = None
+    """In place of the recipe's."""
     score_every: Annotated[int, Between(0, 10_000_000)] = 0
     """Steps of pretraining between scores on the validation photos; 0: none."""
 
@@ -130,20 +135,33 @@ class Critic:
     augment: Augment = field(default_factory=Augment)
     first: tuple[Stage, ...] = ()
     """Stages of the first cycle only."""
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage, ...] = ()
+    """None: the critic begins the GAN phase untrained."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gan(Stage):
-    """Both networks in turn. Steps count every batch, of either network."""
+    """Both networks in turn."""
 
+    loss: Literal["bce", "lsgan", "hinge", "wasserstein"] = "bce"
+    """The adversarial loss, see `adversarial`."""
+    penalty: Weight = 0.0
+    """Of the critic's gradient (Gulrajani et al. 2017); Wasserstein needs it or spectral norm."""
+    real_label: Annotated[float, Between(0.5, 1)] = 1.0
+    """What the critic is to say about photos: one-sided label smoothing; not of Wasserstein."""
+    rhythm: Literal["threshold", "steps"] = "threshold"
+    """"threshold" is NoGAN's, and steps count every batch, of either network. "steps": each step is
+    `critic_steps` batches of the critic and one of the generator; an epoch is one of the critic."""
     threshold: Annotated[float, Between(0, 10)] = 0.65
     """The generator gets one batch after each critic batch whose loss is below this."""
+    critic_steps: Annotated[int, Between(1, 100)] = 1
     critic_rate: Annotated[float, Between(0.01, 1000)] = 5.0
     """Times the generator's learning rate."""
     adversarial: Weight = 1.0
     content: Weight = 1.0
     score_every: Count = 100
     """Steps between scores on the validation photos."""
+    choose: Literal["best", "last"] = "best"
+    """The checkpoint of the best score, see `inflection`, or the one after the last step."""
     patience: Count = 5
-    """Scores in a row without improvement after which the phase ends."""
+    """Scores in a row without improvement after which the phase ends, where the best is chosen."""

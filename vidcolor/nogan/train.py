@@ -19,12 +19,12 @@ from vidcolor.nogan.files import reading, replacing, writing
 from vidcolor.nogan.gan import gan
 from vidcolor.nogan.generator_trainer import GeneratorTrainer, Start
 from vidcolor.nogan.photos import PhotoSet
-from vidcolor.nogan.pretrain import OnStep, pretrain, steps_of
+from vidcolor.nogan.pretrain import OnStep, gan_steps_of, pretrain, steps_of
 from vidcolor.nogan.recipe import Recipe
 from vidcolor.nogan.registry import trainer_class
 from vidcolor.nogan.run import Run, read_state
 from vidcolor.nogan.score import Scorer
-from vidcolor.nogan.settings import Stage
+from vidcolor.nogan.settings import Gan, Stage
 from vidcolor.nogan.validation import Validation
 
 
@@ -47,11 +47,16 @@ def phases(recipe: Recipe) -> list[Phase]:
         for number, stage in enumerate(recipe.pretrain, 1)
     ]
     for cycle in range(1, recipe.cycles + 1):
-        assert recipe.critic and recipe.gan
-        found.append(Phase(f"images-{cycle}", "images"))
+        assert recipe.critic
+        if recipe.images:
+            found.append(Phase(f"images-{cycle}", "images"))
         stages = (*(recipe.critic.first if cycle == 1 else ()), *recipe.critic.stages)
         found += [Phase(f"critic-{cycle}-{n}", "critic", s) for n, s in enumerate(stages, 1)]
-        found.append(Phase(f"gan-{cycle}", "gan", recipe.gan))
+        several = len(recipe.gan) > 1
+        found += [
+            Phase(f"gan-{cycle}-{n}" if several else f"gan-{cycle}", "gan", stage)
+            for n, stage in enumerate(recipe.gan, 1)
+        ]
     return found
 
 
@@ -113,15 +118,15 @@ def train(
                 scored = Validation(validation, size, count, run.context.device)
                 pretrain(trainer, now.stage, photos, **where, validation=scored)
             elif now.kind == "images":
-                trainer.begin_stage(made_in or recipe.pretrain[-1])
+                trainer.begin_stage(made_in or recipe.generator_stages[0])
                 generate_images(trainer, photos, folder, **where)
             elif now.kind == "critic":
                 assert critic is not None and now.stage is not None
-                train_critic(critic, now.stage, folder, **where)
+                train_critic(trainer, critic, now.stage, folder, **where)
             else:
-                assert critic is not None and recipe.gan is not None
+                assert critic is not None and isinstance(now.stage, Gan)
                 scorer = scorer_of(recipe, validation, run.context, clips)
-                gan(trainer, critic, photos, scorer, **where)
+                gan(trainer, critic, photos, scorer, stage=now.stage, **where)
             if run.context.rank == 0:
                 draw_losses(run.folder)
     with writing(run.folder):
@@ -157,11 +162,10 @@ def check(
             f"{len(validation)} photo is too few to score with; give 2 or more with --val, or "
             "make the recipe's `validation` larger"
         )
-    batches = [(stage, stage.batch) for stage in (*recipe.pretrain, recipe.gan) if stage]
+    batches = [(stage, stage.batch) for stage in recipe.generator_stages]
     if recipe.critic:
         # Half of its batch is of each kind.
-        stages = (*recipe.critic.first, *recipe.critic.stages)
-        batches += [(stage, max(1, stage.batch // 2)) for stage in stages]
+        batches += [(stage, max(1, stage.batch // 2)) for stage in recipe.critic_stages]
     for stage, photos_per_step in batches:
         parts = context.world * stage.accumulate
         if photos_per_step < parts:
@@ -173,9 +177,7 @@ def check(
 
 def check_enough(recipe: Recipe, photos: PhotoSet) -> None:
     """Refuse sets that are smaller than a batch: every step would see the same photos."""
-    largest = max(
-        stage.batch for stage in (*recipe.pretrain, *([recipe.gan] if recipe.gan else []))
-    )
+    largest = max(stage.batch for stage in recipe.generator_stages)
     if len(photos) < largest:
         raise RecipeError(
             f"{len(photos)} photos are too few for batches of {largest}; give more, "
@@ -242,8 +244,8 @@ def _read_start(path: Path, kind: type[GeneratorTrainer]) -> dict[str, Tensor]:
 def scorer_of(
     recipe: Recipe, validation: PhotoSet, context: DistributedContext, clips: Clips | None = None
 ) -> Scorer:
-    assert recipe.gan is not None
-    size, count = recipe.gan.size, recipe.score_photos
+    size, count = recipe.gan_size, recipe.score_photos
+    assert size is not None
     return Scorer(validation, size=size, count=count, context=context, clips=clips)
 
 
@@ -261,6 +263,7 @@ def export(
         return None
     trainer.begin_stage(made_in)
     steps = sum(steps_of(stage, len(photos)) for stage in recipe.pretrain)
+    steps += sum(gan_steps_of(stage, len(photos)) for stage in recipe.gan) * recipe.cycles
     final = run.folder / "final.safetensors"
     if run.context.rank == 0:
         text = (run.folder / "recipe.toml").read_text(encoding="utf-8")

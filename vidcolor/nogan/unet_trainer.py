@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from vidcolor.chroma import matrices
 from vidcolor.errors import RecipeError
-from vidcolor.models.critic import Critic
+from vidcolor.models.critic import CriticNetwork
 from vidcolor.models.imagenet import normalize
 from vidcolor.models.unet import DEEP, WIDE, UNet, UNetShape
 from vidcolor.nogan.augment import Sample
@@ -114,13 +114,28 @@ class UNetTrainer(GeneratorTrainer[UNet]):
         super().load_weights(network.state_dict())
 
     def begin_stage(self, stage: Stage) -> None:
-        for parameter in self.network.encoder.parameters():
-            parameter.requires_grad_(parameter.ndim < 4 or not stage.freeze_encoder)
+        super().begin_stage(stage)
+        if stage.freeze_encoder:
+            for parameter in self.network.encoder.parameters():
+                if parameter.ndim == 4:
+                    parameter.requires_grad_(False)
 
-    def use_critic_features(self, critic: Critic) -> None:
+    @classmethod
+    def groups(cls, network: UNet) -> list[list[nn.Module]]:
+        encoder = network.encoder
+        return [
+            [encoder.conv1, encoder.bn1, encoder.layer1],
+            [encoder.layer2],
+            [encoder.layer3],
+            [encoder.layer4],
+            [network.norm, network.middle, *network.blocks, network.up],
+            [network.residual, network.head],
+        ]
+
+    def use_critic_features(self, critic: CriticNetwork) -> None:
         has_vgg = isinstance(self.features, FeatureLoss)
         if self.content.features == "vgg" and self.content.fallback == "critic" and not has_vgg:
-            self.features = CriticFeatureLoss(critic)
+            self.features = CriticFeatureLoss(fold(critic))
 
     def generate(
         self, luma: Tensor, *, hints: Tensor | None = None, network: UNet | None = None
