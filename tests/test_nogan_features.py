@@ -10,10 +10,11 @@ from vidcolor.errors import WeightsError
 from vidcolor.models.critic import Critic, CriticShape
 from vidcolor.models.unet import DEEP
 from vidcolor.nogan import imagenet
-from vidcolor.nogan.augment import plain
+from vidcolor.nogan.augment import _light, plain
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.losses import FeatureLoss
-from vidcolor.nogan.settings import Content
+from vidcolor.nogan.norms import fold
+from vidcolor.nogan.settings import Augment, Content
 from vidcolor.nogan.unet_trainer import DeepTrainer, UNetSettings, UNetTrainer, slim
 
 FILE = b"not really a network"
@@ -113,3 +114,34 @@ def test_reduced_networks_keep_out_of_a_broken_kernel(shrink):
     shape = slim(DEEP, shrink)
     assert min(*shape.widths, *shape.ups, *shape.decoder) >= 16
     assert slim(DEEP, 1) == DEEP
+
+
+def test_new_weights_are_drawn_as_deoldify_draws_them():
+    """ICNR: the four pixels of each shuffle begin alike; norms outside the encoder have 1e-3."""
+    torch.manual_seed(0)
+    settings = UNetSettings(architecture="deep", shrink=4)
+    network = fold(DeepTrainer(settings, Content(), CPU, None, None).network)
+    for block in network.blocks:
+        weight = block.get_submodule("up.conv").get_parameter("weight")
+        for other in (1, 2, 3):
+            torch.testing.assert_close(weight[::4], weight[other::4])
+        assert block.get_submodule("skip_norm").get_parameter("bias").unique().tolist() == [
+            pytest.approx(1e-3)
+        ]
+    assert not network.encoder.bn1.bias.any()
+    first = network.encoder.layer3[1].get_submodule("conv1").get_parameter("weight")
+    assert first.std().item() == pytest.approx((2 / first[0].numel()) ** 0.5, rel=0.05)
+    assert all(not p.any() for n, p in network.named_parameters() if n.endswith("conv.bias"))
+
+
+def test_brightness_comes_before_contrast(monkeypatch):
+    """As in fastai: a shift by b and a scale by c give (x + b) * c, in logits."""
+    drawn = iter([0.7, -1.0, 0.0])  # shift, logarithm of the scale as a share, whether it is lit
+    monkeypatch.setattr(
+        "vidcolor.nogan.augment.uniform",
+        lambda count, low, high, random: torch.full((count, 1, 1, 1), next(drawn)),
+    )
+    luma, chroma = torch.full((1, 1, 2, 2), 0.6), torch.zeros(1, 2, 2, 2)
+    lit, _ = _light(luma, chroma, Augment(lighting=0.5), torch.Generator())
+    wanted = torch.sigmoid((torch.tensor(0.6).logit() + torch.tensor(0.7).logit()) * 0.5)
+    assert lit.mean().item() == pytest.approx(wanted.item(), abs=1e-3)

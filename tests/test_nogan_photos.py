@@ -1,11 +1,15 @@
 """Odd things among the photos: each counts as broken, and none ends or stops a training."""
 
 import os
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import vidcolor
 from vidcolor.errors import RecipeError
 from vidcolor.nogan.photos import load_photos
 
@@ -78,3 +82,40 @@ def test_photos_that_were_cut_off_are_broken(folder, length):
     Image.open(folder / "good.png").save(folder / "cut.webp", quality=90)
     (folder / "cut.webp").write_bytes((folder / "cut.webp").read_bytes()[:length])
     assert counts(folder) == (1, 1)
+
+
+LOOKED = """
+import sys
+from pathlib import Path
+from vidcolor.nogan import photos
+from vidcolor.nogan.distributed import join_processes
+
+context = join_processes("cpu", "fp32")
+real, looked = photos.decode, []
+photos.decode = lambda data, longest: looked.append(1) or real(data, longest)
+found = photos.load_photos([Path(sys.argv[1])], smallest=32, context=context)
+at_start = len(looked)
+list(found)
+list(found)
+print(context.rank, at_start, len(looked), found.gray, found.broken, found.small,
+      found.fingerprint(), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_one_process_looks_at_the_photos_for_all(photo_folder, tmp_path):
+    """The others decode what they draw, once each."""
+    script = tmp_path / "looked.py"
+    script.write_text(LOOKED)
+    pair = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*pair, str(script), str(photo_folder)],
+        env=os.environ | {"PYTHONPATH": str(Path(vidcolor.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = (line.split() for line in sorted(done.stdout.splitlines()))
+    assert (first[1], second[1]) == ("13", "0")  # ten good ones, a gray, a small and a broken one
+    assert (first[2], second[2]) == ("13", "10")
+    assert first[3:] == second[3:] and first[3:6] == ["1", "1", "1"]

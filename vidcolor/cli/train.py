@@ -127,9 +127,9 @@ def train(
         if cache:
             photos: PhotoSet = open_cache(data, cache, smallest=smallest)
         else:
-            photos = load_photos(data, smallest=smallest)
+            photos = load_photos(data, smallest=smallest, context=context)
         if val:
-            validation: PhotoSet = load_photos(val, smallest=smallest)
+            validation: PhotoSet = load_photos(val, smallest=smallest, context=context)
         else:
             photos, validation = photos.split(settings.validation, settings.seed)
     console.print(

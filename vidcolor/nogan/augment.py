@@ -88,13 +88,16 @@ def _grid(luma: Tensor, settings: Augment, random: torch.Generator) -> Tensor:
 def _light(
     luma: Tensor, chroma: Tensor, settings: Augment, random: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Brightness shifts and contrast scales the logits of RGB, which never leave their range."""
+    """Brightness shifts the logits of RGB, then contrast scales them, as in fastai.
+
+    RGB never leaves its range.
+    """
     count, strength = len(luma), settings.lighting
     shift = uniform(count, 0.5 - strength / 2, 0.5 + strength / 2, random).logit()
     scale = torch.exp(uniform(count, -1, 1, random) * -torch.tensor(1 - strength).log().item())
     lit = _struck(luma, settings.probability, random)
     rgb = matrices.merge(luma, chroma)
-    changed = torch.sigmoid(rgb.clamp(1e-3, 1 - 1e-3).logit() * scale + shift)
+    changed = torch.sigmoid((rgb.clamp(1e-3, 1 - 1e-3).logit() + shift) * scale)
     rgb = torch.where(lit, changed, rgb)
     return matrices.rgb_to_luma(rgb), matrices.rgb_to_chroma(rgb)
 

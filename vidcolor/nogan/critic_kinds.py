@@ -27,7 +27,12 @@ class CriticKind(ABC):
         """An untrained critic, also on the meta device."""
 
     def prepare(self, critic: CriticNetwork, settings: Any) -> None:
-        """Draw the weights, and add spectral norm, which `norms.fold` removes."""
+        """Draw the weights, and add spectral norm, which `norms.fold` removes.
+
+        With batch norm they are drawn as pix2pix's are, else by Kaiming's rule: without norms,
+        pix2pix's would let hardly anything through.
+        """
+        initialize(critic, spread=0.02 if self.norm(settings) == "batch" else None)
         if self.norm(settings) == "spectral":
             normalize_critic(critic)
 
@@ -99,11 +104,6 @@ class PatchCriticKind(CriticKind):
                 border=settings.border,
             )
         )
-
-    def prepare(self, critic: CriticNetwork, settings: PatchCriticSettings) -> None:
-        # Without batch norm, layers as weak as the paper's would let hardly anything through.
-        initialize(critic, spread=0.02 if settings.norm == "batch" else None)
-        super().prepare(critic, settings)
 
     def check_size(self, settings: PatchCriticSettings, size: int) -> None:
         inside = size - 2 * settings.border

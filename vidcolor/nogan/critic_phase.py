@@ -86,7 +86,9 @@ def train_critic(
     assert recipe.critic is not None
     augmentation, context = recipe.critic.augment, run.context
     loss = LOSSES[recipe.gan[0].loss].critic
-    sides = [load_photos([folder / side], smallest=1, gray_too=True) for side in SIDES]
+    sides = [
+        load_photos([folder / side], smallest=1, gray_too=True, context=context) for side in SIDES
+    ]
     optimizer = OptimizerLoop([(stage.rates[-1], list(critic.parameters()))], stage, context)
     parts = {"critic": critic, "optimizer": optimizer}
     first = run.restore(phase, parts).get("step", 0)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed
 
 from vidcolor.inference.device import choose_device, choose_precision
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,16 @@ class DistributedContext:
             tensors, flat.div_(self.world).split([t.numel() for t in tensors]), strict=True
         ):
             tensor.copy_(mean.view_as(tensor))
+
+    def from_first(self, make: Callable[[], Made]) -> Made:
+        """What the first process makes, given to all."""
+        if self.world == 1:
+            return make()
+        box = [make() if self.rank == 0 else None]
+        distributed.broadcast_object_list(box, device=self.device)
+        made = box[0]
+        assert made is not None
+        return made
 
     def wait(self) -> None:
         """Until every process is here."""

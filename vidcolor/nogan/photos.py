@@ -10,11 +10,12 @@ import stat
 import tarfile
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ from PIL import Image
 from torch import Tensor
 
 from vidcolor.errors import RecipeError
+from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.seeding import numpy_random
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
@@ -83,6 +85,8 @@ class Photos:
     """Decoded photos by their index in `reads`."""
     digests: list[bytes] = field(default_factory=list)
     """Hashes of the encoded photos, as many as `reads`."""
+    room: int = 0
+    """Bytes of photos that may still be kept when they are drawn."""
 
     def __len__(self) -> int:
         return len(self.reads)
@@ -94,6 +98,9 @@ class Photos:
         picture = decode(self.reads[number](), self.longest)
         if picture is None:
             raise RecipeError("a photo could be read at first and cannot any more; start again")
+        if picture.nbytes <= self.room:
+            self.kept[number] = picture
+            self.room -= picture.nbytes
         return picture
 
     def __iter__(self) -> Iterator[NDArray]:
@@ -106,6 +113,7 @@ class Photos:
             reads=[self.reads[n] for n in numbers],
             kept={i: self.kept[n] for i, n in enumerate(numbers) if n in self.kept},
             digests=[self.digests[n] for n in numbers],
+            room=self.room * len(numbers) // max(1, len(self)),
         )
 
     def fingerprint(self) -> str:
@@ -120,40 +128,61 @@ class Photos:
 
 
 def load_photos(
-    sources: Sequence[Path], *, smallest: int, longest: int = LONGEST, gray_too: bool = False
+    sources: Sequence[Path],
+    *,
+    smallest: int,
+    longest: int = LONGEST,
+    gray_too: bool = False,
+    context: DistributedContext | None = None,
 ) -> Photos:
     """Look at every photo of the folders and archives in `sources`.
 
     Gray photos (unless `gray_too`), broken ones and those with a short side below `smallest` pixels
-    are counted and left out. Raises RecipeError where a source does not exist or holds no usable
-    photo.
+    are counted and left out. Of several processes, the first one in `context` looks at them for
+    all, and the others decode what they draw. Raises RecipeError where a source does not exist or
+    holds no usable photo.
     """
     reads = [read for source in sources for read in _contents(source)]
-    photos = Photos([], longest)
-    room = MEMORY
-    with ThreadPoolExecutor(WORKERS) as workers:
-        for start in range(0, len(reads), 256):  # a chunk at a time, so that few wait in memory
-            chunk = reads[start : start + 256]
-            found = workers.map(lambda read: _look(read, longest), chunk)
-            for read, (picture, digest) in zip(chunk, found, strict=True):
-                if picture is None:
-                    photos.broken += 1
-                elif not gray_too and is_gray(picture):
-                    photos.gray += 1
-                elif min(picture.shape[:2]) < smallest:
-                    photos.small += 1
-                else:
-                    if picture.nbytes <= room:
-                        photos.kept[len(photos)] = picture
-                        room -= picture.nbytes
-                    photos.reads.append(read)
-                    photos.digests.append(digest)
-    if not len(photos):
+    found = Photos([], longest, room=MEMORY)
+
+    def look() -> list[tuple[Verdict, bytes]]:
+        seen = []
+        with ThreadPoolExecutor(WORKERS) as workers:
+            for start in range(0, len(reads), 256):  # a chunk at a time, so that few wait in memory
+                chunk = reads[start : start + 256]
+                for picture, digest in workers.map(lambda read: _look(read, longest), chunk):
+                    verdict = _judge(picture, smallest, gray_too)
+                    seen.append((verdict, digest))
+                    if picture is not None and verdict == "good":
+                        place = len(found.digests)
+                        found.digests.append(digest)
+                        if picture.nbytes <= found.room:
+                            found.kept[place] = picture
+                            found.room -= picture.nbytes
+        return seen
+
+    seen = context.from_first(look) if context else look()
+    found.reads = [r for r, (verdict, _) in zip(reads, seen, strict=True) if verdict == "good"]
+    found.digests = [digest for verdict, digest in seen if verdict == "good"]
+    count = Counter(verdict for verdict, _ in seen)
+    found.gray, found.broken, found.small = count["gray"], count["broken"], count["small"]
+    if not len(found):
         raise RecipeError(
             f"{', '.join(map(str, sources))}: no color photo of {smallest} pixels or more "
             "on its short side; give folders, zip or tar files of jpg, png or webp photos"
         )
-    return photos
+    return found
+
+
+Verdict = Literal["good", "gray", "broken", "small"]
+
+
+def _judge(picture: NDArray | None, smallest: int, gray_too: bool) -> Verdict:
+    if picture is None:
+        return "broken"
+    if not gray_too and is_gray(picture):
+        return "gray"
+    return "small" if min(picture.shape[:2]) < smallest else "good"
 
 
 def _look(read: _Read, longest: int) -> tuple[NDArray | None, bytes]:

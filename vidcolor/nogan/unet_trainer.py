@@ -15,6 +15,7 @@ from vidcolor.chroma import matrices
 from vidcolor.errors import RecipeError
 from vidcolor.models.critic import CriticNetwork
 from vidcolor.models.imagenet import normalize
+from vidcolor.models.layers import ShuffleUp
 from vidcolor.models.unet import DEEP, WIDE, UNet, UNetShape
 from vidcolor.nogan.augment import Sample
 from vidcolor.nogan.distributed import DistributedContext
@@ -22,7 +23,7 @@ from vidcolor.nogan.export import save_network
 from vidcolor.nogan.generator_trainer import GeneratorTrainer, Start
 from vidcolor.nogan.imagenet import encoder_weights, feature_loss
 from vidcolor.nogan.losses import CriticFeatureLoss, FeatureLoss
-from vidcolor.nogan.norms import fold, normalize_generator
+from vidcolor.nogan.norms import fold, initialize, normalize_generator
 from vidcolor.nogan.photos import PhotoSet
 from vidcolor.nogan.settings import Between, Content, Generator, Stage
 
@@ -95,6 +96,7 @@ class UNetTrainer(GeneratorTrainer[UNet]):
     ):
         super().__init__(settings, content, context)
         network = self.new_network(settings)
+        draw_weights(network)
         if encoder is not None:
             network.encoder.load_state_dict(encoder)
         normalize_generator(network)
@@ -187,6 +189,28 @@ class WideTrainer(UNetTrainer):
     """ResNet-101 with a wide decoder."""
 
     shape, resnet = WIDE, "resnet101"
+
+
+NORM_BIAS = 1e-3
+"""Of new norms outside the encoder, as in fastai."""
+
+
+@torch.no_grad()
+def draw_weights(network: UNet) -> None:
+    """DeOldify's initial weights: Kaiming's, with ICNR in front of each pixel shuffle.
+
+    Aitken et al., "Checkerboard artifact free sub-pixel convolution" (2017): the four channels that
+    become neighboring pixels begin alike.
+    """
+    initialize(network, bias=NORM_BIAS)
+    for norm in network.encoder.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            nn.init.zeros_(norm.bias)
+    for module in network.modules():
+        if isinstance(module, ShuffleUp):
+            weight = module.conv.weight
+            quarter = nn.init.kaiming_normal_(torch.empty_like(weight[::4]))
+            weight.copy_(quarter.repeat_interleave(4, 0))
 
 
 FEWEST_CHANNELS = 16
