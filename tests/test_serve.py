@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -431,3 +433,28 @@ def test_without_the_extra_one_line_says_what_to_install():
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1
     assert "pip install 'vidcolor[serve]'" in result.stderr
+
+
+@pytest.mark.skipif(not shutil.which("curl") or not shutil.which("bash"), reason="runs curl")
+def test_the_curl_examples_of_the_guide_work(server, client, clip, tmp_path):
+    guide = (Path(__file__).parents[1] / "docs" / "serve.md").read_text("utf-8")
+    code = guide.partition("<!-- run by tests/test_serve.py -->")[2]
+    code = code.partition("```bash\n")[2].partition("```")[0]
+    code = re.sub(r"SERVER=.*\nTOKEN=.*\n", "", code)
+    Image.linear_gradient("L").resize((64, 48)).save(tmp_path / "photo.jpg")
+    shutil.copy(clip, tmp_path / "film.mp4")
+    environment = {**os.environ, "SERVER": server.address, "TOKEN": server.token, "no_proxy": "*"}
+    result = subprocess.run(
+        ["bash", "-euxo", "pipefail", "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert '"grayscale":true' in result.stdout
+    assert "event: progress" in result.stdout
+    with Image.open(tmp_path / "photo.color.jpg") as picture:
+        assert picture.size == (64, 48)
+    assert len(pictures(tmp_path / "film.color.mp4")) == 12
+    assert client.get("/api/v1/jobs").status_code == 200
