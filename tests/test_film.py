@@ -121,7 +121,7 @@ def test_an_error_of_the_generator_leaves_nothing_behind(clip, colorizer, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("step", "remedy"), [("upsample", "--edges bilinear"), ("TemporalFilter", "--smooth off")]
+    ("step", "remedy"), [("enlarged_codes", "--edges bilinear"), ("TemporalFilter", "--smooth off")]
 )
 def test_out_of_memory_after_coloring_says_what_to_do(
     clip, colorizer, tmp_path, monkeypatch, step, remedy

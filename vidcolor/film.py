@@ -189,6 +189,7 @@ def make_pieces(
                     store,
                     work.size,
                     guide=work.guide,
+                    full=work.full,
                     start=work.start,
                     end=work.end,
                     warn=warn,
@@ -304,7 +305,10 @@ def make_piece(
     path = store.scratch / "piece"
     last: deque[LumaFrame] = deque(maxlen=TAIL)
     state: FilterState | None = None
-    with write_piece(work.film, path, (width, height), work.encode, start=start) as writer:
+    # The frames whose colors were saved have no luma here.
+    carried = first.luma.full is not None and not store.begun
+    size = width, height
+    with write_piece(work.film, path, size, work.encode, start=start, luma=carried) as writer:
         for saved in store.saved_colors():
             writer.write(*saved)
         for frame in chain([first], frames):
@@ -315,10 +319,10 @@ def make_piece(
                 last.clear()
                 if store.saved_bytes > MOST_SAVED:
                     recorder = None
-            writer.write(frame.luma.pts, frame.chroma)
+            writer.write(frame.luma.pts, frame.chroma, frame.luma.full)
             if recorder:
                 recorder.add(FrameColors(frame.luma.pts, frame.chroma))
-            last.append(frame.luma)
+            last.append(frame.luma._replace(guide=None, full=None))
             state = frame.state
             on_frame(done + writer.frames)
     check_source(work.film, store)

@@ -93,15 +93,18 @@ def _color(
     start = since_start(film, planned.begin)
     end = None if planned.end is None else since_start(film, planned.end)
     with (
-        read_luma(film, work.size, start=start, end=end, seek=sought, guide=work.guide) as luma,
+        read_luma(
+            film, work.size, start=start, end=end, seek=sought, guide=work.guide, full=work.full
+        ) as luma,
         closing(encoded_frames(_planned(luma, film, planned), work, stop=luma.stop)) as frames,
     ):
         first = next(frames)
         size = (first.chroma.shape[2], first.chroma.shape[1])
         sought_start = start if sought else None
-        with write_piece(film, path, size, work.encode, start=sought_start) as writer:
+        carried = first.luma.full is not None
+        with write_piece(film, path, size, work.encode, start=sought_start, luma=carried) as writer:
             for frame in chain([first], frames):
-                writer.write(frame.luma.pts, frame.chroma)
+                writer.write(frame.luma.pts, frame.chroma, frame.luma.full)
                 on_frame(writer.frames)
     return writer.piece
 

@@ -1,7 +1,8 @@
 """The stages between reading a film's luma and encoding its chroma."""
 
+import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, groupby, islice
@@ -14,16 +15,25 @@ from torch import Tensor
 from vidcolor.chroma import matrices
 from vidcolor.chroma.bars import neutral_bars
 from vidcolor.chroma.temporal.backend import backend_for
-from vidcolor.chroma.temporal.filter import FilterState, SmallFrame, TemporalFilter
+from vidcolor.chroma.temporal.filter import BATCH, FilterState, SmallFrame, TemporalFilter
 from vidcolor.chroma.temporal.settings import SmoothSettings
-from vidcolor.chroma.upsample import upsample
+from vidcolor.chroma.upsample import enlarged_codes
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.device import enough_memory
-from vidcolor.media.containers import EncodeSettings
+from vidcolor.media.carrier import carries_luma
+from vidcolor.media.containers import EncodeSettings, merged_format
 from vidcolor.media.merge import chroma_size
 from vidcolor.media.probe import Film
 from vidcolor.media.read import CUT_SCORE, LumaFrame
 from vidcolor.prefetch import prefetch
+
+WAITING_BATCHES = 10
+"""Batches that are between the decoder and the encoder, at most: five stages hold one and have
+handed on another."""
+
+
+MEMORY_SHARE = 0.25
+"""Share of the machine's memory that their luma may take."""
 
 
 class ColoredFrame(NamedTuple):
@@ -109,11 +119,33 @@ class Work:
         return self.colorizer.luma_size(float(film.width * film.sample_aspect), film.height)
 
     @property
+    def full(self) -> int | None:
+        """Bits of the film's own luma that is read beside the small one and goes to the encoder.
+
+        None where the encoder decodes the film once more instead: because it needs what only the
+        film's frames have, or because the frames that wait for their colors would need too much
+        memory.
+        """
+        if self.control is not None or not carries_luma(self.film, self.encode):
+            return None
+        depth = merged_format(self.encode).depth
+        frame = self.film.width * self.film.height * (1 if depth == 8 else 2)
+        waiting = WAITING_BATCHES * self.colorizer.batch_size + BATCH + self.smooth.lookahead
+        return depth if waiting * frame <= memory_to_wait() else None
+
+    @property
     def guide(self) -> tuple[int, int] | None:
         """(width, height) of the luma along whose edges chroma is enlarged, if it is."""
         if self.edges == "bilinear":
             return None
         return chroma_size(self.film, self.encode)
+
+
+def memory_to_wait() -> int:
+    """Bytes that luma on its way to the encoder may take."""
+    if not hasattr(os, "sysconf"):
+        return 2**30
+    return int(MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
 
 
 def encoded_frames(
@@ -125,13 +157,11 @@ def encoded_frames(
 ) -> Generator[EncodedFrame, None, None]:
     """Numbered frames of luma, colored, filtered over time and in code values.
 
-    As for `colored_frames`; code values are made in the caller's thread.
+    As for `colored_frames`; code values are made in one more thread.
     """
-    coloring = colored_frames(
-        frames, work.colorizer, work.smooth, state, stop=stop, control=work.control
-    )
-    with closing(coloring) as colored:
-        for frame in in_codes(colored, work):
+    filtered = _filtered(frames, work.colorizer, work.smooth, state, work.control)
+    with closing(prefetch(in_codes(filtered, work), 1, stop=stop)) as coded:
+        for frame in chain.from_iterable(coded):
             work.look(frame)
             yield frame
 
@@ -153,9 +183,32 @@ def colored_frames(
     control: changes the colors; all frames are then of one piece.
     Reading, coloring and filtering run in a thread each.
     """
-    batches = prefetch(in_batches(frames, colorizer))
-    colored = prefetch(color_batches(batches, colorizer, control))
-    return prefetch(filtered(colored, colorizer.chroma_device, smooth, state, control), stop=stop)
+    some = _filtered(frames, colorizer, smooth, state, control, stop=stop)
+    with closing(some):
+        yield from chain.from_iterable(some)
+
+
+def _filtered(
+    frames: Iterator[tuple[int, LumaFrame]],
+    colorizer: Colorizer,
+    smooth: SmoothSettings,
+    state: FilterState | None,
+    control: Control | None,
+    stop: Callable[[], object] = lambda: None,
+) -> Generator[list[ColoredFrame], None, None]:
+    """As `colored_frames`, several at a time: no thread waits for single frames."""
+    batches = prefetch(in_batches(frames, colorizer), 1)
+    colored = prefetch(color_batches(batches, colorizer, control), 1)
+    smoothed = filtered(colored, colorizer.chroma_device, smooth, state, control)
+    return prefetch(_together(smoothed, colorizer), 1, stop=stop)
+
+
+def _together(
+    frames: Generator[ColoredFrame, None, None], colorizer: Colorizer
+) -> Iterator[list[ColoredFrame]]:
+    with closing(frames):
+        while some := list(islice(frames, colorizer.batch_size)):
+            yield some
 
 
 def in_batches(
@@ -202,7 +255,7 @@ def filtered(
     smooth: SmoothSettings,
     state: FilterState | None,
     control: Control | None = None,
-) -> Iterator[ColoredFrame]:
+) -> Generator[ColoredFrame, None, None]:
     """The same frames, up to `smooth.lookahead` later, with smoothed colors."""
     waiting: deque[ColoredFrame] = deque()
 
@@ -221,13 +274,23 @@ def filtered(
                 yield waiting.popleft()._replace(chroma=done.chroma, state=done.state)
 
 
-def in_codes(frames: Iterable[ColoredFrame], work: Work) -> Iterator[EncodedFrame]:
+def in_codes(
+    batches: Generator[list[ColoredFrame], None, None], work: Work
+) -> Iterator[list[EncodedFrame]]:
     """Chroma to code values of the film's own matrix and range, at full size if guided."""
-    film = work.film
-    for piece, luma, chroma, begins_batch, state in frames:
-        with enough_memory("colors were enlarged", "use --edges bilinear"):
-            own = matrices.between_matrices(chroma[None], film.matrix)
-            if luma.guide is not None:
-                own = upsample(own, torch.from_numpy(luma.guide)[None, None].to(own.device))
-            codes = matrices.to_codes(own, film.full_range)[0].cpu().numpy()
-        yield EncodedFrame(piece, luma, codes, begins_batch, state)
+    with closing(batches):
+        for frames in batches:
+            chroma = torch.stack([frame.chroma for frame in frames])
+            guides = [frame.luma.guide for frame in frames if frame.luma.guide is not None]
+            with enough_memory("colors were enlarged", "use --edges bilinear"):
+                own = matrices.between_matrices(chroma, work.film.matrix)
+                if guides:
+                    luma = [torch.from_numpy(guide) for guide in guides]
+                    codes = enlarged_codes(own, luma, work.film.full_range)
+                else:
+                    codes = matrices.to_codes(own, work.film.full_range)
+                codes = codes.cpu().numpy()
+            yield [
+                EncodedFrame(frame.piece, frame.luma, code, frame.begins_batch, frame.state)
+                for frame, code in zip(frames, codes, strict=True)
+            ]

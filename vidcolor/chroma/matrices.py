@@ -50,8 +50,13 @@ def between_matrices(chroma: Tensor, target: str) -> Tensor:
 
 def to_codes(chroma: Tensor, full_range: bool) -> Tensor:
     """Chroma -> the uint8 code values of video planes: 16 to 240, or 0 to 255 if `full_range`."""
-    scale, low, high = (255, 0, 255) if full_range else (224, 16, 240)
+    scale, low, high = code_range(full_range)
     return (scale * chroma).add_(128).round_().clamp_(low, high).to(torch.uint8)
+
+
+def code_range(full_range: bool) -> tuple[int, int, int]:
+    """Codes per unit of chroma, and the least and the greatest code."""
+    return (255, 0, 255) if full_range else (224, 16, 240)
 
 
 def _luma_weights(matrix: str) -> Tensor:

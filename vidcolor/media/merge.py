@@ -9,20 +9,18 @@ from vidcolor.media.pixels import PixelFormat, pixel_format, planar_name
 from vidcolor.media.probe import Film
 
 
-def merged_picture(film: Film, luma: Any, chroma: Any, settings: EncodeSettings) -> Any:
+def merged_picture(film: Film, luma: Any, chroma: tuple[Any, Any], settings: EncodeSettings) -> Any:
     """What is encoded, as an ffmpeg-python stream.
 
     luma: gray pictures of the film's size, as deep as the result.
-    chroma: gray 8-bit pictures of any size, Cb above Cr.
+    chroma: gray pictures of any size, as deep or of 8 bits: Cb and Cr.
     """
     merged = merged_format(settings)
     luma = _padded(film, luma, settings)
-    halves = chroma.split()
     size = chroma_size(film, settings)
     planes = [
         luma,
-        _chroma_plane(halves[0], "0", size, merged),
-        _chroma_plane(halves[1], "ih/2", size, merged),
+        *(_chroma_plane(plane, size, merged) for plane in chroma),
     ]
     if settings.compare:
         planes = _beside_source(planes, merged)
@@ -94,10 +92,9 @@ def _padded(film: Film, luma: Any, settings: EncodeSettings) -> Any:
     return wide.filter("fillborders", right=right, bottom=bottom, mode="smear")
 
 
-def _chroma_plane(both: Any, top: str, size: tuple[int, int], merged: PixelFormat) -> Any:
+def _chroma_plane(plane: Any, size: tuple[int, int], merged: PixelFormat) -> Any:
     return (
-        both.filter("crop", "iw", "ih/2", "0", top)
-        .filter("scale", *size, flags="bicubic", in_range="full", out_range="full")
+        plane.filter("scale", *size, flags="bicubic", in_range="full", out_range="full")
         .filter("format", planar_name(None, merged.depth))
         .filter("setsar", 1)
     )

@@ -77,6 +77,9 @@ class Film:
     sample_aspect: Fraction
     """Width of a sample over its height."""
     frame_rate: Fraction | None
+    """On average."""
+    nominal_rate: Fraction | None
+    """What ffmpeg takes for its frame rate, from the container or the codec."""
     time_base: Fraction
     """Unit of the frames' timestamps, in seconds."""
     start: float | None
@@ -177,6 +180,7 @@ def _describe(path: Path, container: InputContainer, deinterlace: bool) -> Film:
         rotation=rotation,
         sample_aspect=1 / aspect if sideways else aspect,
         frame_rate=frame_rate,
+        nominal_rate=video.guessed_rate or None,
         time_base=time_base,
         start=_start(video),
         duration=duration,

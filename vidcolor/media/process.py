@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -19,6 +20,9 @@ import ffmpeg
 from vidcolor.errors import MediaError
 from vidcolor.media.binary import find_ffmpeg
 
+if sys.platform == "linux":
+    import fcntl
+
 log = logging.getLogger(__name__)
 
 GLOBAL_OPTIONS = (
@@ -29,6 +33,12 @@ GLOBAL_OPTIONS = (
 )
 LONGEST_LINE = 4096
 """Bytes; what is longer counts as several messages."""
+
+USUAL_PIPE_BYTES = 1 << 16
+"""What a pipe holds on Linux."""
+
+PIPE_BYTES = 1 << 20
+"""What it may hold there without privileges."""
 
 END_TIMEOUT = 10.0
 """Seconds to wait for a process that was killed; one that hangs inside the kernel is left alone."""
@@ -87,6 +97,15 @@ class Process:
             self._popen.stdin.write(data)
         except BrokenPipeError:
             raise self.failure() from None
+
+    def widen_pipes(self, picture: int) -> None:
+        """Let more of a picture of so many bytes wait in the pipes, where the system can."""
+        if sys.platform != "linux" or picture <= USUAL_PIPE_BYTES:
+            return
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            if pipe is not None:
+                with suppress(OSError):  # more than this user may have
+                    fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, min(picture, PIPE_BYTES))
 
     def finish(self) -> None:
         """End the input and wait. Raises MediaError if ffmpeg says that something went wrong."""

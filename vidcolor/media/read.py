@@ -6,18 +6,21 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from queue import SimpleQueue
 from typing import IO, Any, NamedTuple
 
+import cv2
 import ffmpeg
 import numpy as np
 
 from vidcolor.errors import MediaError
 from vidcolor.media import graph
 from vidcolor.media.damage import Damage
+from vidcolor.media.pixels import planar_name
 from vidcolor.media.probe import Film
 from vidcolor.media.process import Process, run
+from vidcolor.media.stack import Stack
 
 LARGEST_STEP_BACK = 0.1
 """Seconds; ffmpeg too takes a larger step back for a break in time."""
@@ -44,6 +47,9 @@ class LumaFrame(NamedTuple):
     scene cut."""
     guide: np.ndarray | None = None
     """The same luma at the guide's size, if one was asked for."""
+    full: np.ndarray | None = None
+    """The film's own luma for the encoder, if it was asked for: (H, W) code values in the film's
+    range, uint8, or uint16 where it is deeper than 8 bits."""
 
 
 class LumaFrames(Iterator[LumaFrame]):
@@ -82,11 +88,13 @@ def read_luma(
     end: float | None = None,
     seek: bool = True,
     guide: tuple[int, int] | None = None,
+    full: int | None = None,
     warn: Callable[[str], object] = lambda warning: None,
 ) -> Iterator[LumaFrames]:
     """Decode `film` and yield its luma at `size` (width, height).
 
     guide: another size to yield it at as well: that of the chroma planes (`merge.chroma_size`).
+    full: yield it at the film's own size as well, in so many bits, for `write.write_piece`.
     start, end: read only the frames with start <= time < end, in seconds from the film's start.
     seek: False to decode all frames before `start` as well, which some films need.
     warn: called after the last frame, with one line each for where the film is damaged and
@@ -98,16 +106,21 @@ def read_luma(
     stamps: _Stamps = SimpleQueue()
     damage = Damage(film, start)
     with os.fdopen(receive, "rb") as metadata, os.fdopen(send, "wb") as sender:
-        command = _command(film, size, guide, start, end, seek, send)
+        own = [(film.width, film.height)] if full else []
+        stack = Stack((size, *([guide] if guide else []), *own), full or 8)
+        video = graph.source(film, start=start if seek else None)[str(film.video_index)]
+        luma, original = _luma(film, video, full, partial(graph.luma, film, start=start, end=end))
+        command = _command(film, stack, guide, luma, original, send)
         pipes = {"stdout": subprocess.PIPE, "pass_fds": (send,)}
         with run(command, f"read {film.path}", damage.on_message, **pipes) as process:
             sender.close()  # so that the pipe ends when ffmpeg does
+            process.widen_pipes(stack.picture_bytes)
             drain = threading.Thread(
                 target=_read_stamps, args=(metadata, stamps, damage), daemon=True
             )
             drain.start()
             try:
-                frames = _frames(film, process, size, guide, stamps)
+                frames = _frames(film, process, stack, guide, full, stamps)
                 yield LumaFrames(_then_warn(frames, damage, warn, to_end=end is None), process)
             finally:
                 process.stop()
@@ -116,34 +129,42 @@ def read_luma(
 
 def _command(
     film: Film,
-    size: tuple[int, int],
+    stack: Stack,
     guide: tuple[int, int] | None,
-    start: float | None,
-    end: float | None,
-    seek: bool,
+    luma: Any,
+    original: list[Any],
     metadata: int,
 ) -> Any:
-    video = graph.source(film, start=start if seek else None)[str(film.video_index)]
-    luma = graph.luma(film, video, start=start, end=end)
+    """luma: what the small pictures are made of. original: that for the encoder, if any."""
     branches = luma.split() if guide else [luma]
-    pictures = (
-        _scaled(branches[0], size)
+    pictures = [
+        _scaled(branches[0], stack.sizes[0])
         .filter("scdet", t=10)
-        .filter("metadata", mode="print", direct=1, file=f"pipe:{metadata}")
-    )
-    if guide:
-        # Below one another in one pipe: with a pipe for each, ffmpeg 5.1 waits for ever.
-        width = max(size[0], guide[0])
-        both = (pictures, _scaled(branches[1], guide))
-        pictures = ffmpeg.filter([one.filter("pad", width, "ih") for one in both], "vstack")
+        .filter("metadata", mode="print", direct=1, file=f"pipe:{metadata}"),
+        *([_scaled(branches[1], guide)] if guide else []),
+        *original,
+    ]
     return ffmpeg.output(
-        pictures,
+        stack.filtered(pictures),
         "pipe:1",
         f="rawvideo",
-        pix_fmt="gray",
+        pix_fmt=planar_name(None, stack.depth),
         fps_mode="passthrough",
         enc_time_base=graph.time_base(film),
     )
+
+
+def _luma(
+    film: Film, video: Any, full: int | None, luma: Callable[..., Any]
+) -> tuple[Any, list[Any]]:
+    """Luma at the film's size: what the small pictures are made of, and that for the encoder."""
+    if full is None:
+        return luma(video), []
+    if full == film.bit_depth:
+        both = luma(video).split()
+        return both[0], [both[1]]
+    both = video.split()
+    return luma(both[0]), [luma(both[1], depth=full)]
 
 
 def _scaled(luma: Any, size: tuple[int, int]) -> Any:
@@ -154,16 +175,15 @@ def _scaled(luma: Any, size: tuple[int, int]) -> Any:
 def _frames(
     film: Film,
     process: Process,
-    size: tuple[int, int],
+    stack: Stack,
     guide: tuple[int, int] | None,
+    full: int | None,
     stamps: _Stamps,
 ) -> Iterator[LumaFrame]:
-    width, height = size
-    below = guide or (0, 0)
     latest = None
     while True:
-        pixels = np.empty((height + below[1], max(width, below[0])), np.uint8)
-        if process.stdout.readinto(pixels.data) < pixels.size:
+        whole = stack.read(process.stdout)
+        if whole is None:
             break
         stamp = stamps.get()
         if stamp is None:
@@ -175,10 +195,12 @@ def _frames(
         if latest is not None and (latest - stamp.pts) * film.time_base > LARGEST_STEP_BACK:
             raise _jump_back(film, latest, stamp.pts)
         latest = stamp.pts
+        original = whole.pop() if full else None
+        pictures = [stack.eight_bits(picture) for picture in whole]
         if not film.full_range:
-            pixels = _full_range().take(pixels)
-        beneath = pixels[height:, : below[0]] if guide else None
-        yield LumaFrame(stamp.pts, pixels[:height, :width], stamp.cut_score, beneath)
+            pictures = [cv2.LUT(picture, _full_range()) for picture in pictures]
+        small, large = pictures[0], pictures[1] if guide else None
+        yield LumaFrame(stamp.pts, small, stamp.cut_score, large, original)
     process.finish()
     if latest is None:
         length = (

@@ -1,11 +1,9 @@
 """A piece of the colored film: the film's own luma, our chroma, no sound."""
 
-import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,8 @@ import numpy as np
 
 from vidcolor.errors import MediaError
 from vidcolor.media import graph
-from vidcolor.media.containers import (
-    EncodeSettings,
-    complete,
-    encoder_options,
-    merged_format,
-    piece_muxer,
-)
+from vidcolor.media.carrier import Carrier
+from vidcolor.media.containers import EncodeSettings, complete, encoder_options, piece_muxer
 from vidcolor.media.limits import open_film
 from vidcolor.media.merge import color_tags, merged_picture
 from vidcolor.media.probe import Film
@@ -42,25 +35,27 @@ class PieceWriter:
     """Takes chroma, frame by frame."""
 
     def __init__(
-        self, process: Process, path: Path, chroma_size: tuple[int, int], time_base: Fraction
+        self, process: Process, path: Path, chroma_size: tuple[int, int], carrier: Carrier
     ) -> None:
         self._process = process
         self._path = path
         self._shape = (2, chroma_size[1], chroma_size[0])
+        self._carrier = carrier
         self._first_pts: int | None = None
         self.frames = 0
-        self._process.send(_ivf_header(chroma_size, time_base))
+        self._process.send(carrier.header)
 
-    def write(self, pts: int, chroma: np.ndarray) -> None:
+    def write(self, pts: int, chroma: np.ndarray, luma: np.ndarray | None = None) -> None:
         """Give the frame at `pts` (in the film's time base) its color.
 
         chroma: (2, h, w) uint8, Cb then Cr, code values in the film's range, neutral at 128.
+        luma: as of `LumaFrame.full`, where the piece is made of it.
         Raises MediaError when the encoder has died.
         """
         if chroma.shape != self._shape or chroma.dtype != np.uint8:
             raise ValueError(f"{chroma.shape = } {chroma.dtype = }, not {self._shape} uint8")
-        self._process.send(struct.pack("<IQ", chroma.size, pts & (2**64 - 1)))
-        self._process.send(np.ascontiguousarray(chroma).data)
+        for part in self._carrier.packet(pts, chroma, luma):
+            self._process.send(part)
         if self._first_pts is None:
             self._first_pts = pts
         self.frames += 1
@@ -81,21 +76,25 @@ def write_piece(
     settings: EncodeSettings,
     *,
     start: float | None = None,
+    luma: bool = False,
 ) -> Iterator[PieceWriter]:
     """Encode the frames of `film` whose chroma is written, each under its own timestamp.
 
     piece: appears under this name when it is complete, and only then.
     chroma_size: (width, height) of the chroma planes that will be written.
     start: seconds from the film's start to the first frame that will be written, or less.
+    luma: whether luma will be written with the chroma; without it, the film is decoded once more.
     Raises MediaError when the encoder fails; EndedEarly when it finds fewer frames than written.
     """
     settings = complete(film, settings)
+    carrier = Carrier(film, settings, chroma_size, luma=luma, start=start)
     part = piece.with_name(piece.name + ".part")
     try:
         with run(
-            _command(film, part, settings, start), f"write {piece}", stdin=subprocess.PIPE
+            _command(film, part, settings, carrier), f"write {piece}", stdin=subprocess.PIPE
         ) as process:
-            writer = PieceWriter(process, piece, chroma_size, film.time_base)
+            process.widen_pipes(carrier.picture_bytes)
+            writer = PieceWriter(process, piece, chroma_size, carrier)
             yield writer
             process.finish()
         _check_count(part, writer.frames, film)
@@ -104,22 +103,11 @@ def write_piece(
         part.unlink(missing_ok=True)
 
 
-def _ivf_header(chroma_size: tuple[int, int], time_base: Fraction) -> bytes:
-    """IVF carries raw gray pictures (Y800), here Cb above Cr, under 64-bit timestamps."""
-    width, height = chroma_size
-    rate, scale = time_base.denominator, time_base.numerator
-    return b"DKIF" + struct.pack(
-        "<HH4sHHIIII", 0, 32, b"Y800", width, 2 * height, rate, scale, 0, 0
-    )
-
-
-def _command(film: Film, part: Path, settings: EncodeSettings, start: float | None) -> Any:
+def _command(film: Film, part: Path, settings: EncodeSettings, carrier: Carrier) -> Any:
     assert settings.codec is not None
-    video = graph.source(film, start=start)[str(film.video_index)]
-    chroma = ffmpeg.input("pipe:0", f="ivf", protocol_whitelist="pipe", thread_queue_size=64)
-    luma = graph.luma(film, video, depth=merged_format(settings).depth)
+    luma, chroma = carrier.luma_and_chroma()
     return ffmpeg.output(
-        merged_picture(film, luma, chroma["v"], settings),
+        merged_picture(film, luma, chroma, settings),
         file_url(part),
         f=piece_muxer(settings.codec),
         pix_fmt=settings.pix_fmt,
@@ -127,6 +115,8 @@ def _command(film: Film, part: Path, settings: EncodeSettings, start: float | No
         fps_mode="passthrough",
         enc_time_base=graph.time_base(film),
         video_track_timescale=film.time_base.denominator,
+        map_metadata=-1,  # joining takes them from the film
+        map_chapters=-1,
         **encoder_options(film, settings),
     )
 

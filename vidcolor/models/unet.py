@@ -9,11 +9,11 @@ from typing import Literal, Self
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from vidcolor.models.imagenet import denormalize, normalize
 from vidcolor.models.layers import ConvReluNorm, SelfAttention, ShuffleUp
 from vidcolor.models.network import RgbGenerator
+from vidcolor.models.resnet import BasicBlock, Bottleneck
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from itertools import islice
 
 from vidcolor.errors import MediaError
 from vidcolor.media.probe import Film
+from vidcolor.media.process import Interrupted
 from vidcolor.media.read import LumaFrame, LumaFrames, read_luma
 from vidcolor.resume.manifest import Tail
 from vidcolor.resume.store import PieceStore, tail_of
@@ -20,6 +21,7 @@ def read_on(
     size: tuple[int, int],
     *,
     guide: tuple[int, int] | None,
+    full: int | None,
     start: float | None,
     end: float | None,
     warn: Callable[[str], object],
@@ -30,17 +32,27 @@ def read_on(
     were read then; where that differs, it decodes the film from its beginning instead.
     """
     tail = store.tail
-    read = partial(read_luma, film, size, end=end, guide=guide, warn=warn)
+    read = partial(read_luma, film, size, end=end, guide=guide, full=full, warn=warn)
     with ExitStack() as stack:
         if tail and store.manifest.seekable:
             frames = stack.enter_context(read(start=since_start(film, tail[0][0])))
-            if tail_of(islice(frames, len(tail))) == tail:
+            if _begin_as(frames, tail):
                 yield frames
                 return
             stack.close()
         frames = stack.enter_context(read(start=start))
         skip(frames, store.manifest.frames, tail, film)
         yield frames
+
+
+def _begin_as(frames: Iterator[LumaFrame], tail: Tail) -> bool:
+    """Whether the first frames are those of `tail`; False too where a seek leads to no frame."""
+    try:
+        return tail_of(islice(frames, len(tail))) == tail
+    except Interrupted:
+        raise
+    except MediaError:
+        return False
 
 
 def skip(frames: Iterator[LumaFrame], count: int, tail: Tail, film: Film) -> None:
