@@ -42,6 +42,10 @@ MAY_IMPORT = {
     },
     "batch": {"resume", "media", "errors"},
     "choices": {"batch", "inference", "chroma", "media", "resume", "settings", "errors"},
+    "archive": {
+        *("film", "pieces", "shots", "pipeline", "batch", "inference", "media", "resume"),
+        *("settings", "weights", "errors"),
+    },
     "preview": {"arrays", "inference", "chroma", "media", "errors"},
     "serve": {
         *("film", "batch", "still", "preview", "choices", "settings", "arrays", "pipeline"),

@@ -178,12 +178,17 @@ def _target(
             return output
         if output.suffix.lower() in FILMS | STILLS:
             raise VidcolorError(f"{output} is one file, but there are several sources")
-    suffix = source.suffix if kind == "still" else default_suffix(source)
-    stem = source.stem if suffix == source.suffix else source.name
-    name = f"{stem}{MARK}{suffix}"
+    name = result_name(source, kind)
     if output is None:
         return source.with_name(name)
     return output / source.relative_to(root).with_name(name) if root else output / name
+
+
+def result_name(source: Path, kind: str) -> str:
+    """NAME.color.SUFFIX; NAME holds the old suffix of a film whose container changes."""
+    suffix = source.suffix if kind == "still" else default_suffix(source)
+    stem = source.stem if suffix == source.suffix else source.name
+    return f"{stem}{MARK}{suffix}"
 
 
 def _in_one_line(error: Exception, source: Path) -> str:

@@ -23,3 +23,7 @@ class RecipeError(VidcolorError):
 
 class TrainingError(VidcolorError):
     """A training cannot continue: a loss is not finite, or its folder cannot be read or written."""
+
+
+class StorageError(VidcolorError):
+    """A folder or an object store cannot be read or written, even after several attempts."""

@@ -26,7 +26,7 @@ def vidcolor() -> None:
     \b
     vidcolor film.mp4                            with the built-in model
     vidcolor film.mp4 --model video              with DeOldify's video model
-    vidcolor archive/ --recursive -o colored/    everything in a folder
+    vidcolor films/ --recursive -o colored/      everything in a folder
     """
 
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "preview": Entry("vidcolor.cli.preview:preview", "Compare models on a few frames."),
     "scenes": Entry("vidcolor.cli.scenes:scenes", "Find the scenes of a film."),
     "stills": Entry("vidcolor.cli.stills:stills", "Color single frames, to be painted on."),
+    "archive": Entry("vidcolor.cli.archive:archive", "Color an archive on many machines."),
     "status": Entry("vidcolor.cli.status:status", "Show what is colored and what is left."),
     "weights": Entry("vidcolor.cli.weights:weights", "List, download and verify models."),
     "train": Entry("vidcolor.cli.train:train", "Train a model on color photos."),

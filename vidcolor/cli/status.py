@@ -4,17 +4,21 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vidcolor.archive.status import ArchiveState, archive_state, is_archive
+from vidcolor.archive.store import is_address, open_store
 from vidcolor.batch import Job, plan
+from vidcolor.cli.group import Refused
 from vidcolor.cli.names import names_of
-from vidcolor.cli.options import json_option, recursive_option, sources_argument
-from vidcolor.cli.text import count, one_line
-from vidcolor.cli.types import PathName
+from vidcolor.cli.options import all_there, json_option, recursive_option
+from vidcolor.cli.text import count, duration, one_line
+from vidcolor.cli.types import PathName, PlaceName
 from vidcolor.errors import VidcolorError
 from vidcolor.media.publish import WORK_PREFIX
 from vidcolor.resume.manifest import Manifest, load_manifest
@@ -44,18 +48,30 @@ class State:
 
 
 @click.command()
-@sources_argument
+@click.argument(
+    "sources",
+    metavar="SOURCE...",
+    nargs=-1,
+    required=True,
+    type=PlaceName(),
+    callback=lambda *call: folders_there(*call),
+)
 @click.option("-o", "--output", type=PathName(), help="The --output of the `colorize` command.")
 @recursive_option
 @json_option
-def status(sources: tuple[Path, ...], output: Path | None, recursive: bool, as_json: bool) -> None:
+def status(sources: tuple[str, ...], output: Path | None, recursive: bool, as_json: bool) -> None:
     """Show which films and stills are done, running, stopped or left.
 
     A film that was stopped continues when its `colorize` command is given again. Of a film that
-    was made with --keep it is said which scenes that command would color again.
+    was made with --keep it is said which scenes that command would color again. Of the DST of
+    `vidcolor archive`, which may be an address, show how far its runs are.
     """
-    jobs = plan(sources, output, recursive=recursive)
-    states = list(states_of(jobs, sources))
+    if state := state_of_archive(sources):
+        tell_archive(state, as_json=as_json)
+        return
+    paths = tuple(map(Path, sources))
+    jobs = plan(paths, output, recursive=recursive)
+    states = list(states_of(jobs, paths))
     if as_json:
         click.echo(json.dumps([asdict(state) for state in states], indent=2))
         return
@@ -63,6 +79,62 @@ def status(sources: tuple[Path, ...], output: Path | None, recursive: bool, as_j
     Console().print(table(states, names))
     counts = {name: sum(state.state == name for state in states) for name in STATES}
     click.echo(", ".join(f"{count} {name}" for name, count in counts.items() if count))
+
+
+def folders_there(
+    ctx: click.Context, param: click.Parameter, places: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Callback: refuse what does not exist, as far as that can be seen on this machine."""
+    paths = tuple(Path(place) for place in places if not is_address(place))
+    all_there(ctx, param, paths)
+    if len(paths) < len(places) != 1:
+        raise Refused("an address stands alone; give one DST of `vidcolor archive`")
+    return places
+
+
+def state_of_archive(places: tuple[str, ...]) -> ArchiveState | None:
+    """What the one place says, if it is the DST of `vidcolor archive`."""
+    place = places[0]
+    if len(places) > 1 or not (is_address(place) or Path(place).is_dir()):
+        return None
+    store = open_store(place)
+    if is_archive(store):
+        return archive_state(store)
+    if is_address(place):
+        raise VidcolorError(f"{place} is no DST of `vidcolor archive`; check the address")
+    return None
+
+
+def tell_archive(state: ArchiveState, *, as_json: bool) -> None:
+    """How far an archive is."""
+    if as_json:
+        click.echo(json.dumps(asdict(state), indent=2))
+        return
+    for run in state.runs:
+        click.echo(one_line(run_line(run)))
+    for film in state.open:
+        pieces = f"{film.finished} of {count(film.pieces, 'piece')}"
+        click.echo(one_line(f"begun    {film.film}: {pieces}, {count(film.working, 'worker')}"))
+    for failed in state.failed:
+        click.echo(one_line(f"failed   {failed.get('film')}: {failed.get('error')}"))
+    click.echo(f"{state.done} done, {len(state.open)} begun, {len(state.failed)} failed")
+
+
+def run_line(run: Mapping[str, Any]) -> str:
+    """What a run has said last."""
+
+    def number(name: str) -> float:
+        value = run.get(name)
+        return value if isinstance(value, (int, float)) else 0
+
+    left = f", {duration(number('left'))} left" if run.get("left") else ""
+    busy = f"{number('working'):.0f} of {count(round(number('workers')), 'worker')} busy"
+    return (
+        f"{run['state']:<8} {run.get('how')} on {run.get('host')}: {number('done'):.0f} done and "
+        f"{number('failed'):.0f} failed of {count(round(number('films')), 'film')}, "
+        f"{count(round(number('frames')), 'frame')}, {number('rate'):.1f} fps, {busy}{left}, "
+        f"{duration(number('silent'))} ago"
+    )
 
 
 NAMED = 4

@@ -33,6 +33,35 @@ class PathName(click.Path):
         return super().convert(value, param, ctx)
 
 
+class PlaceName(PathName):
+    """A folder, or an address that fsspec knows."""
+
+    name = "folder or address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = os.fsdecode(value)
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://.", text):
+            return text
+        return str(super().convert(value, param, ctx))
+
+
+class ShardNumber(click.ParamType):
+    """I/N, counting from 1."""
+
+    name = "shard"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", str(value))
+        number, of = (int(found[1]), int(found[2])) if found else (0, 0)
+        if not 1 <= number <= of:
+            self.fail(f"'{value}' is not a shard such as 3/8, counting from 1", param, ctx)
+        return number, of
+
+
 class Timecode(click.ParamType):
     """Seconds, or [HH:]MM:SS, with a fraction if need be."""
 
