@@ -154,8 +154,9 @@ def events(stream: httpx.Response) -> Iterator[dict[str, Any]]:
 
 
 def files(server: Server) -> set[str]:
-    """What lies in the server's folder, but for records of what is known to be there."""
+    """What lies in the server's folder, but for records that are being written."""
     found = {str(path.relative_to(server.data)) for path in server.data.rglob("*")}
+    found = {path for path in found if not re.search(r"\.json\.[0-9a-f]{8}$", path)}
     return found - {"lock", "worker.lock", "token"}
 
 

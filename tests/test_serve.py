@@ -393,7 +393,10 @@ def test_what_is_old_goes(tmp_path):
     waiting = service.jobs.add(Job(id=new_id(), upload=new.id, kind="film", name="x"))
     long_ago = time.time() - 8 * 24 * 3600
     old.touched = new.touched = done.ended = waiting.created = long_ago
+    for one in (old, new):
+        os.utime(one.path, (long_ago, long_ago))
     service.sweep()
+    place.disk.close()
     assert [upload.id for upload in service.uploads] == [new.id]  # a job still needs it
     assert [job.id for job in service.jobs] == [waiting.id]
     assert not old.folder.exists()

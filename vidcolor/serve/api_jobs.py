@@ -94,6 +94,7 @@ def router(service: Service) -> APIRouter:
         waited for, some seconds, unless `Prefer: respond-async` or `Prefer: wait=SECONDS` is sent.
         """
         job = await make_job(service, wanted.upload, wanted.options, idempotency_key)
+        await service.place.disk.done()
         wait = wait_of(prefer) if job.kind == "still" else 0.0
         await until_ended(service, job, wait)
         headers = {"Location": f"{ROOT}/jobs/{job.id}"}
@@ -125,6 +126,7 @@ def router(service: Service) -> APIRouter:
             dispatcher.cancel(job)
             return JSONResponse(job_view(job, dispatcher))
         service.remove_job(job.id)
+        await service.place.disk.done()
         return Response(status_code=204)
 
     @api.get(
@@ -251,6 +253,7 @@ def sheets_router(service: Service) -> APIRouter:
             dispatcher = service.dispatcher
             dispatcher.cancel(sheet)
         service.remove_job(sheet.id)
+        await service.place.disk.done()
         return Response(status_code=204)
 
     return api

@@ -65,6 +65,7 @@ def router(service: Service) -> APIRouter:
         _check_version(request)
         length = _number(request, "upload-length")
         upload = service.uploads.create(_file_name(request), length)
+        await service.place.disk.done()
         headers = {"Location": f"{ROOT}/uploads/{upload.id}", **expires(upload)}
         return Response(status_code=201, headers={**TUS, **headers})
 
@@ -78,8 +79,8 @@ def router(service: Service) -> APIRouter:
     async def state(id: str, request: Request) -> Response:
         """How much has arrived: `Upload-Offset`."""
         _check_version(request)
+        await _released(get(id))
         upload = get(id)
-        await _released(upload)
         name = base64.b64encode(upload.name.encode()).decode()
         headers = {
             "Upload-Offset": str(upload.offset),
@@ -95,7 +96,7 @@ def router(service: Service) -> APIRouter:
         upload = get(id)
         if upload.complete:
             await service.look_at(upload)
-        return upload_view(upload, service.uploads)
+        return upload_view(get(id), service.uploads)
 
     @api.patch(
         "/{id}",
@@ -123,8 +124,8 @@ def router(service: Service) -> APIRouter:
         if request.headers.get("content-encoding", "identity") != "identity":
             raise Refusal(415, "send the bytes as they are, without Content-Encoding", TUS)
         offset = _number(request, "upload-offset")
+        await _released(get(id))
         upload = get(id)
-        await _released(upload)
         if offset != upload.offset:
             raise Refusal(409, f"{upload.offset} bytes have arrived; go on from there", TUS)
         await _write(request, upload, offset, service)
@@ -140,6 +141,7 @@ def router(service: Service) -> APIRouter:
             raise Refusal(409, "a job still needs this upload; cancel the job first", TUS)
         await _released(upload)
         service.uploads.remove(upload)
+        await service.place.disk.done()
         return Response(status_code=204, headers=TUS)
 
     @api.api_route(
@@ -169,15 +171,14 @@ async def _write(request: Request, upload: Upload, offset: int, service: Service
             await asyncio.to_thread(_write_all, file, block, offset)
             offset += len(block)
             service.received += len(block)
+        if offset == upload.length:
+            await asyncio.to_thread(os.fsync, file)
     except Cut:
         raise Refusal(409, "the body was cut; go on with another request", TUS) from None
     finally:
         # Not awaited: nobody may come between this and the next request's look at the offset.
         os.close(file)
         upload.stop = None
-        upload.touched = time.time()
-        if upload.folder.exists():
-            upload.save()
 
 
 def _write_all(file: int, block: bytes, offset: int) -> None:

@@ -42,6 +42,7 @@ def create_app(service: Service) -> ASGIApp:
         with suppress(asyncio.CancelledError):
             await sweeper
         await service.dispatcher.stop()
+        service.place.disk.close()
 
     app = FastAPI(
         title="vidcolor",

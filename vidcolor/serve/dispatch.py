@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import os
-import shutil
 import signal
 import sys
 import time
@@ -113,7 +112,7 @@ class Dispatcher:
             self._send({"do": "cancel", "id": job.id})
             asyncio.get_running_loop().call_later(CANCEL_WITHIN, self._insist, job)
         else:
-            _empty(job)
+            self.jobs.empty(job)
 
     def forget(self, job: LiveJob) -> None:
         """A job was deleted."""
@@ -159,7 +158,7 @@ class Dispatcher:
         job.begun = time.monotonic()
         job.tries = job.tries + 1 if job.done <= job.reached else 1
         job.reached = job.done
-        job.save()
+        self.jobs.save(job)
         self._send(job.message())
         self.tell_state(job)
 
@@ -268,7 +267,7 @@ class Dispatcher:
         text = self._plain(job, text)
         if text not in texts and len(texts) < MOST_NOTES:
             texts.append(text)
-            job.save()
+            self.jobs.save(job)
             job.feed.tell(name, {"text": text})
             self._changed(job)
 
@@ -276,7 +275,7 @@ class Dispatcher:
         job.rows = [
             {"label": label, "time": time} for label, time in zip(labels, times, strict=True)
         ]
-        job.save()
+        self.jobs.save(job)
         self.tell_state(job)
 
     def _on_cell(self, job: LiveJob, row: int, column: int) -> None:
@@ -303,7 +302,7 @@ class Dispatcher:
             del self._hands[job.lane]
         self._leaving.discard(job.id)
         if not job.unfinished:  # canceled meanwhile
-            _empty(job)
+            self.jobs.empty(job)
         elif event == "stopped":
             job.tries = max(0, job.tries - 1)
             self._requeue(job)
@@ -321,7 +320,7 @@ class Dispatcher:
         for lane, job in list(self._hands.items()):
             del self._hands[lane]
             if not job.unfinished:
-                _empty(job)
+                self.jobs.empty(job)
             elif self._stopping or lane in self._blameless:
                 job.tries = max(0, job.tries - 1)
                 self._requeue(job)
@@ -346,14 +345,14 @@ class Dispatcher:
         job.stage, job.fps, job.seconds_left = None, None, None
         job.worked, job.begun = job.seconds, None
         job.cells = []
-        job.save()
+        self.jobs.save(job)
         self.tell_state(job)
 
     def _end(self, job: LiveJob, state: Any, error: str | None = None) -> None:
         job.state, job.error, job.ended = state, error, time.time()
         job.worked, job.begun = job.seconds, None
         job.stage, job.fps, job.seconds_left = None, None, None
-        job.save()
+        self.jobs.save(job)
         if error:
             log.warning("job %s failed: %s", job.id, error)
         self.tell_state(job, "end")
@@ -369,18 +368,6 @@ class Dispatcher:
         names = {Path(job.source): job.name, job.path: job.result_name}
         text = text.replace("--log FILE records", "the server's log records")
         return without_paths(text, names, self.jobs.place.path)
-
-
-def _empty(job: LiveJob) -> None:
-    """Delete what a job has made, but for its record."""
-    if not job.folder.is_dir():
-        return
-    for path in job.folder.iterdir():
-        if path.name != "job.json":
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
 
 
 def _reason(status: int) -> str:

@@ -1,6 +1,5 @@
 """Jobs and contact sheets on disk: each in a folder of its own, with its record."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vidcolor.serve.events import Counter, Feed
-from vidcolor.serve.place import Place, new_id, read_records, write_record
+from vidcolor.serve.place import Place, new_id, read_records
 from vidcolor.serve.settings import DAY, Limits
 from vidcolor.serve.uploads import Refusal
 
@@ -67,9 +66,6 @@ class Job:
     """Of a sheet: (row, column) of what is colored."""
 
 
-TRANSIENT = ("folder", "feed", "fps", "seconds_left", "stage", "begun")
-
-
 @dataclass(kw_only=True)
 class LiveJob(Job):
     """A job with what is known of it while the server runs."""
@@ -100,10 +96,9 @@ class LiveJob(Job):
         """Worked so far."""
         return self.worked + (time.monotonic() - self.begun if self.begun else 0.0)
 
-    def save(self) -> None:
-        """Write the record."""
-        own = {item.name: getattr(self, item.name) for item in fields(Job)}
-        write_record(self.folder / RECORD, own)
+    def record(self) -> dict[str, Any]:
+        """What is kept of it."""
+        return {item.name: getattr(self, item.name) for item in fields(Job)}
 
     def message(self) -> dict[str, Any]:
         """The task as the worker gets it."""
@@ -164,14 +159,22 @@ class JobStore:
         folder = self.place.jobs / job.id
         folder.mkdir(0o700)
         live = LiveJob(**asdict(job), folder=folder, feed=Feed(self.counter))
-        live.save()
+        self.save(live)
         self._jobs[job.id] = live
         return live
+
+    def save(self, job: LiveJob) -> None:
+        """Write its record."""
+        self.place.disk.write(job.folder / RECORD, job.record())
+
+    def empty(self, job: LiveJob) -> None:
+        """Delete what it has made, but for its record."""
+        self.place.disk.remove(job.folder, but=RECORD)
 
     def remove(self, job: LiveJob) -> None:
         """Delete it with its result."""
         self._jobs.pop(job.id, None)
-        shutil.rmtree(job.folder, ignore_errors=True)
+        self.place.disk.remove(job.folder)
 
     def uses(self, upload: str) -> bool:
         """Whether a job that is not finished needs this upload."""

@@ -146,6 +146,6 @@ def _take(service: Service, upload: Upload, job: Job) -> LiveJob:
     service.uploads.check_disk(upload.length)
     live = service.jobs.add(job)
     upload.touched = time.time()
-    upload.save()
+    service.uploads.save(upload)
     service.dispatcher.submit(live)
     return live

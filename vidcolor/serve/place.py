@@ -1,12 +1,15 @@
 """The server's folder on disk: private, locked, with everything under names of its own."""
 
+import asyncio
 import json
+import logging
 import os
 import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from vidcolor.errors import VidcolorError
+
+log = logging.getLogger(__name__)
 
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
 """128 random bits: nobody guesses another one's."""
@@ -43,6 +48,7 @@ class Place:
         self.uploads = self.path / "uploads"
         self.jobs = self.path / "jobs"
         self.scratch = self.path / "scratch"
+        self.disk = Disk()
         try:
             for folder in (self.path, self.uploads, self.jobs, self.scratch):
                 folder.mkdir(0o700, parents=True, exist_ok=True)
@@ -102,9 +108,55 @@ def write_private(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-def write_record(path: Path, record: dict[str, Any]) -> None:
-    """Write JSON as `write_private` does."""
-    write_private(path, json.dumps(record, ensure_ascii=True))
+class Disk:
+    """Writes records and deletes folders, one after the other, in a thread.
+
+    On a busy disk either may take seconds, which the other clients should not have to wait.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
+
+    def write(self, path: Path, record: dict[str, Any]) -> None:
+        """Write a record as it is now, unless its folder has gone meanwhile."""
+        self._thread.submit(_logged, _write, path, json.dumps(record, ensure_ascii=True))
+
+    def remove(self, folder: Path, *, but: str | None = None) -> None:
+        """Delete a folder, or all that is in it but one name."""
+        self._thread.submit(_logged, _remove, folder, but)
+
+    async def done(self) -> None:
+        """Wait for what has been asked for so far."""
+        await asyncio.wrap_future(self._thread.submit(lambda: None))
+
+    def close(self) -> None:
+        """Wait for all of it, and end."""
+        self._thread.shutdown(wait=True)
+
+
+def _logged(do: Callable[..., object], *arguments: object) -> None:
+    try:
+        do(*arguments)
+    except OSError:
+        log.exception("the server's folder cannot be written")
+
+
+def _write(path: Path, text: str) -> None:
+    with suppress(FileNotFoundError):
+        write_private(path, text)
+
+
+def _remove(folder: Path, but: str | None) -> None:
+    if but is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name == but:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def read_records(folder: Path, name: str) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -93,8 +93,7 @@ class Service:
                 found = await self.look(upload.path)
                 found["error"] = self.plain(found["error"], upload)
                 upload.look = found
-                if upload.folder.exists():
-                    upload.save()
+                self.uploads.save(upload)
         return upload.look
 
     def plain(self, error: str | None, upload: Upload) -> str | None:

@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vidcolor.serve.place import Place, new_id, read_records, write_record
+from vidcolor.serve.place import Place, new_id, read_records
 from vidcolor.serve.settings import Limits
 from vidcolor.serve.words import shown, suffix_of
 
@@ -56,10 +55,15 @@ class Upload:
     def complete(self) -> bool:
         return self.offset == self.length
 
-    def save(self) -> None:
-        """Write the record."""
+    @property
+    def latest(self) -> float:
+        """Unix time when bytes arrived, or a job was made of it."""
+        return max(self.touched, self.path.stat().st_mtime)
+
+    def record(self) -> dict[str, Any]:
+        """What is kept of it beside the file."""
         names = ("name", "length", "suffix", "created", "touched", "look")
-        write_record(self.folder / RECORD, {name: getattr(self, name) for name in names})
+        return {name: getattr(self, name) for name in names}
 
 
 class UploadStore:
@@ -111,14 +115,18 @@ class UploadStore:
         folder.mkdir(0o700)
         upload = Upload(id, shown(name), length, suffix_of(name), now, now, folder)
         os.close(os.open(upload.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        upload.save()
+        self.save(upload)
         self._uploads[id] = upload
         return upload
+
+    def save(self, upload: Upload) -> None:
+        """Write its record."""
+        self.place.disk.write(upload.folder / RECORD, upload.record())
 
     def remove(self, upload: Upload) -> None:
         """Delete it with its file."""
         self._uploads.pop(upload.id, None)
-        shutil.rmtree(upload.folder, ignore_errors=True)
+        self.place.disk.remove(upload.folder)
 
     def check_disk(self, wanted: int) -> None:
         """Raises Refusal (507) where so many bytes more would leave too little free."""
@@ -138,4 +146,4 @@ class UploadStore:
     def expires(self, upload: Upload) -> float:
         """Unix time from which on it may be deleted."""
         keep = self.limits.keep if upload.complete else self.limits.keep_unfinished
-        return upload.touched + keep
+        return upload.latest + keep
