@@ -302,11 +302,27 @@ def test_a_wrong_command_line_is_refused(source: Path, words: tuple[str, ...], s
     assert said in result.stderr
 
 
-def test_secrets_in_an_address_are_refused(source: Path):
-    result = command("s3://me:secret@bucket/x", source, "--shard", "1/1")
+def test_secrets_in_an_address_are_refused_and_not_logged(source: Path, tmp_path: Path):
+    log = tmp_path / "log"
+    result = command("s3://me:secret@bucket/x", source, "--shard", "1/1", "--log", log)
+    assert not log.exists()
     assert result.exit_code == 1
     assert "must not hold a user, a password" in result.stderr
     assert "secret" not in result.stderr
+
+
+def test_a_run_that_is_stopped_says_how_to_continue(
+    job: JobSettings, source: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def stop(worker: Worker, task: Task) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Worker, "do", stop)
+    result = command(source, job.target, *QUICK, "--scratch", str(job.scratch))
+    assert result.exit_code == 130
+    assert "Stopped; 0 of 2 films are done." in result.stderr
+    assert "To continue, run: vidcolor archive " in result.stderr
+    assert (Path(job.target) / "done.jsonl").read_text() == ""
 
 
 @pytest.mark.slow

@@ -225,6 +225,15 @@ def test_a_film_that_changes_meanwhile_is_noticed(tmp_path: Path, kind: type[Loc
         pass
 
 
+def test_models_of_one_name_are_told_apart(tmp_path: Path):
+    scratch = Scratch(tmp_path / "scratch")
+    first = scratch.model("mine.pth", b"first")
+    assert scratch.model("mine.pth", b"first") == first
+    second = scratch.model("mine.pth", b"second")
+    assert (first.read_bytes(), second.read_bytes()) == (b"first", b"second")
+    assert first.name == second.name == "mine.pth"
+
+
 def test_scratch_is_not_put_where_somebody_elses_link_leads(tmp_path: Path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "scratch").symlink_to(tmp_path / "elsewhere")

@@ -172,6 +172,8 @@ class RayPool:
             result = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             del self._actors[name]
+            with suppress(Exception):  # it may only be out of reach, and would hold its GPU
+                self._ray.kill(actor.handle)
             log.info("%s is gone: %s", name, error)
             self.on_note(f"{name} died ({type(error).__name__}); another takes its place")
             if actor.info is None:

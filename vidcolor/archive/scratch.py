@@ -1,6 +1,7 @@
 """This machine's own disk: films that were fetched, shared by its workers, and unfinished files."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -97,11 +98,13 @@ class Scratch:
             part.unlink(missing_ok=True)
 
     def model(self, name: str, content: bytes) -> Path:
-        """A model's file with this content, which the machine's workers share."""
-        path = self.folder / "models" / name
-        with _locked(path.with_name(f"{name}.{LOCK}"), fcntl.LOCK_EX):
+        """A model's file of this name with this content, which the machine's workers share."""
+        folder = self.folder / "models" / hashlib.sha256(content).hexdigest()
+        folder.mkdir(exist_ok=True)
+        path = folder / name
+        with _locked(folder / LOCK, fcntl.LOCK_EX):
             if not path.exists():
-                part = path.with_name(f"{name}.part")
+                part = folder / "part"
                 part.write_bytes(content)
                 part.replace(path)
         return path

@@ -18,8 +18,9 @@ from rich.table import Table
 
 from vidcolor.choices import film_settings, render_settings
 from vidcolor.cli.colorize import colorize
-from vidcolor.cli.group import Refused
+from vidcolor.cli.group import WORDS, Refused
 from vidcolor.cli.log import write_log
+from vidcolor.cli.names import shell_command
 from vidcolor.cli.options import json_option
 from vidcolor.cli.text import count, duration, one_line
 from vidcolor.cli.types import PathName, PlaceName, ShardNumber
@@ -128,8 +129,6 @@ def archive(ctx: click.Context, source: str, target: str, **options: Any) -> Non
         raise Refused("--ray and --shard are two ways to work; give one of them")
     if options["price_per_hour"] is not None and not options["dry_run"]:
         raise Refused("--price-per-hour is for --dry-run; add it")
-    if options["log_file"]:
-        write_log(options["log_file"], [], options)
     display = Display(quiet=options["quiet"])
     run = Run(
         job_settings(source, target, options),
@@ -138,14 +137,23 @@ def archive(ctx: click.Context, source: str, target: str, **options: Any) -> Non
         on_end=display.on_end,
         on_note=display.warn,
     )
+    if options["log_file"]:  # not before addresses that hold a password were refused
+        write_log(options["log_file"], [], options)
     if options["dry_run"]:
         with redirect_stdout(ToLog()):
             estimate = run.estimate(options["price_per_hour"])
         tell_estimate(estimate, options, run.archive)
         return
     display.say(f"{source} -> {target}")
-    with display.shown(), redirect_stdout(ToLog()):
-        report = run.run()
+    try:
+        with display.shown(), redirect_stdout(ToLog()):
+            report = run.run()
+    except KeyboardInterrupt as stop:
+        progress = run.progress
+        stop.add_note(f"Stopped; {progress.done} of {count(progress.films, 'film')} are done.")
+        words = shell_command(["vidcolor", *ctx.find_root().meta[WORDS]])
+        stop.add_note(f"To continue, run: {words}")
+        raise
     if options["as_json"]:
         click.echo(json.dumps(asdict(report), indent=2))
     elif not options["quiet"]:
