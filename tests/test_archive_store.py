@@ -9,10 +9,11 @@ import pytest
 
 from vidcolor.archive.claims import MOST, Claimed, Claims, TooManyDeathsError
 from vidcolor.archive.films import find_films
+from vidcolor.archive.journal import Journal
 from vidcolor.archive.layout import FilmFolder, SourceFilm, film_folder, read_record
 from vidcolor.archive.local_store import LocalStore
 from vidcolor.archive.scratch import ChangedSourceError, Scratch
-from vidcolor.archive.store import check_creates_once, check_name, open_store
+from vidcolor.archive.store import Entry, check_creates_once, check_name, open_store
 from vidcolor.errors import MediaError, StorageError, VidcolorError
 
 FOLDER = FilmFolder(".vidcolor/00")
@@ -174,6 +175,30 @@ def test_films_are_found_longest_first_without_results_and_hidden_ones(tmp_path:
 def test_a_place_without_films_is_an_error(tmp_path: Path):
     with pytest.raises(VidcolorError, match="no films in"):
         find_films(open_store(str(tmp_path)), open_store(str(tmp_path / "x")))
+
+
+def test_the_list_of_finished_films_has_those_that_a_listing_misses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store = LocalStore(tmp_path)
+    journal = Journal(store)
+    for name in ("a", "b"):
+        folder = FilmFolder(f".vidcolor/{name}")
+        film = SourceFilm(f"{name}.mp4", 1, "", f"{name}.color.mp4")
+        record = {"film": film.name, "result": film.target, "folder": folder.path}
+        store.write(folder.done, json.dumps(record).encode())
+        store.write(film.target, b"film")
+        journal.note_done(film, folder)
+    seen = store.list
+
+    def lagging(folder: str = "") -> list[Entry]:
+        return [entry for entry in seen(folder) if "a" in entry.name.replace(".vidcolor", "")]
+
+    monkeypatch.setattr(store, "list", lagging)
+    for _ in range(2):
+        journal.publish(complete=True)
+        lines = (store.read("done.jsonl") or b"").splitlines()
+        assert sorted(json.loads(line)["film"] for line in lines) == ["a.mp4", "b.mp4"]
 
 
 class Remote(LocalStore):

@@ -2,7 +2,9 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import groupby
@@ -18,16 +20,30 @@ READERS = 16
 """Records that are read at the same time."""
 
 
+LONGEST_LAG = 900.0
+"""Seconds after which a listing shows everything."""
+
+
 class Journal:
     """The failures of one run, and both lists in the store."""
 
-    def __init__(self, store: Store):
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic):
         self._store = store
+        self._clock = clock
+        self._recent: deque[tuple[float, str, FilmFolder]] = deque()
+        """(time, result, folder) of films that ended lately: a listing that lags misses them."""
         self._failed: dict[str, dict[str, Any]] = {}
 
     def note_failure(self, film: SourceFilm, outcome: Failure | Quarantined) -> None:
         cause = outcome.cause if isinstance(outcome, Failure) else "earlier"
         self._failed[film.name] = {"film": film.name, "cause": cause, "error": outcome.error}
+
+    def note_done(self, film: SourceFilm, folder: FilmFolder) -> None:
+        """The film has a result."""
+        now = self._clock()
+        self._recent.append((now, film.target, folder))
+        while self._recent[0][0] < now - LONGEST_LAG:
+            self._recent.popleft()
 
     def quarantine(self, film: SourceFilm, folder: FilmFolder, failure: Failure) -> None:
         """Let no other run try the film again, where another attempt would not help."""
@@ -60,13 +76,14 @@ class Journal:
     def _done(self, folder: Path) -> Iterator[dict[str, Any]]:
         """A line for each result: those of the present list, then those that it lacks."""
         results = {entry.name for entry in self._store.list()}
+        results |= {target for _, target, _ in self._recent}
         listed, folders = set(), set()
         for line in self._lines(DONE, folder):
             if line.get("result") in results:
                 listed.add(line["result"])
                 folders.add(line.get("folder"))
                 yield line
-        unlisted: list[str] = []
+        unlisted = [each.done for _, _, each in self._recent if each.path not in folders]
         cluttered: dict[str, list[str]] = {}
         for path, names in self._folders():
             if f"{path}/done.json" in names:

@@ -300,10 +300,12 @@ class Run:
 
     def _note_end(self, ended: FilmEnded) -> None:
         outcome = ended.outcome
-        if not isinstance(outcome, FilmDone):
+        folder = film_folder(ended.film, self._settings)
+        if isinstance(outcome, FilmDone):
+            self.journal.note_done(ended.film, folder)
+        else:
             self.journal.note_failure(ended.film, outcome)
-            if isinstance(outcome, Failure) and self._settings:
-                folder = film_folder(ended.film, self._settings)
+            if isinstance(outcome, Failure):
                 self.journal.quarantine(ended.film, folder, outcome)
         self._on_end(ended)
 
