@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from vidcolor.archive.claims import MOST
 from vidcolor.archive.layout import SourceFilm, film_folder
 from vidcolor.archive.local_store import LocalStore
 from vidcolor.archive.run import Run, Shard
 from vidcolor.archive.store import open_store
-from vidcolor.archive.task import Busy, FilmDone, Missing, Planned, Task
+from vidcolor.archive.task import Busy, FilmDone, Missing, PieceDone, Planned, Task
 from vidcolor.archive.worker import JobSettings, Worker
 from vidcolor.cli import vidcolor
 from vidcolor.cli.archive import archive
@@ -202,6 +203,27 @@ def test_a_broken_film_is_put_aside_and_the_rest_is_colored(job: JobSettings, wi
 
     tried = Run(replace(job, retry_failed=True), Shard(1, 1)).run()
     assert tried.failures == {"film": 1}
+
+
+def test_a_film_that_killed_every_worker_is_tried_again_if_asked(job: JobSettings, source: Path):
+    job = replace_source(job, source)
+    film = a_film(Path(job.source), "short.mp4")
+    worker = Worker(job)
+    folder = film_folder(film, worker.settings)
+    for generation in range(1, MOST + 1):
+        worker.target.write(folder.claim("film", generation), b'{"expires": 0}')
+    first = Run(job, Shard(1, 1)).run()
+    assert first.failures == {"lost": 1}
+    assert Run(job, Shard(1, 1)).run().failures == {"earlier": 1}
+    assert Run(replace(job, retry_failed=True), Shard(1, 1)).run().made == 1
+
+
+def test_a_plan_that_cannot_be_read_is_made_again(job: JobSettings, source: Path):
+    film = a_film(source, "deep/three shots.mkv")
+    worker = Worker(job)
+    worker.target.write(film_folder(film, worker.settings).plan, b"{}")
+    assert worker.do(Task(film, "film")) == Planned(3)
+    assert isinstance(worker.do(Task(film, "piece", 0)), PieceDone)
 
 
 def test_running_out_of_memory_lowers_the_batch(

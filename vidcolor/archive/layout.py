@@ -115,9 +115,13 @@ def read_json(store: Store, name: str) -> dict[str, Any] | None:
 
 def write_plan(store: Store, folder: FilmFolder, plan: FilmPlan) -> FilmPlan:
     """Put the plan there, or return the one that is there already."""
-    if store.create(folder.plan, to_json(asdict(plan))):
+    content = to_json(asdict(plan))
+    if store.create(folder.plan, content):
         return plan
-    return read_plan(store, folder) or plan
+    if found := read_plan(store, folder):
+        return found
+    store.write(folder.plan, content)  # something that is no plan has its name
+    return plan
 
 
 def read_plan(store: Store, folder: FilmFolder) -> FilmPlan | None:

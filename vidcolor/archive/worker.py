@@ -155,6 +155,8 @@ class Worker:
         """Do a task. Nothing is raised but what ends the process."""
         folder = film_folder(task.film, self.settings)
         try:
+            if self.job.retry_failed and task.unit == "film":
+                self._forget_failure(folder)
             if known := self._known(task, folder):
                 return known
             with self.claims.taken(folder, _unit(task), task.film.name) as generation:
@@ -168,6 +170,13 @@ class Worker:
             return Failure("lost", str(error))
         except Exception as error:
             return self._failed(task, folder, error)
+
+    def _forget_failure(self, folder: FilmFolder) -> None:
+        """Let a film that is in quarantine be tried again, however many workers it has killed."""
+        if self.target.stat(folder.failed):
+            names = [entry.name for entry in self.target.list(folder.path)]
+            claims = [name for name in names if name.startswith(f"{folder.path}/claim-")]
+            self.target.remove([folder.failed, *claims])
 
     def _known(self, task: Task, folder: FilmFolder) -> Outcome | None:
         """What is known without doing anything."""
@@ -189,8 +198,6 @@ class Worker:
 
     def _film(self, task: Task, folder: FilmFolder, again: bool) -> Outcome:
         """Color a film that stays in one piece, or divide it."""
-        if self.job.retry_failed:
-            self.target.remove([folder.failed])
         if found := read_plan(self.target, folder):
             return self._planned(found, folder)
         with self.scratch.source(self.source, task.film, folder) as source:
