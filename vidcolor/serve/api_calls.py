@@ -14,6 +14,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse
 
 from vidcolor import __version__
+from vidcolor.batch import FILMS, STILLS
 from vidcolor.errors import VidcolorError
 from vidcolor.serve import examples
 from vidcolor.serve.answers import file_answer
@@ -167,6 +168,8 @@ def router(service: Service, guard: Guard) -> APIRouter:
             "queue": own.queue,
             "keep_days": own.keep / 86400,
             "free_bytes": max(0, service.place.free() - own.free_bytes),
+            "films": sorted(FILMS),
+            "stills": sorted(STILLS),
         }
 
     @api.get(

@@ -7,7 +7,7 @@ from contextlib import suppress
 from io import BytesIO
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +17,7 @@ from vidcolor.serve.answers import file_answer, picture_answer
 from vidcolor.serve.examples import ID, JOB, SHEET, STREAM, refuses, shows
 from vidcolor.serve.jobs import LiveJob
 from vidcolor.serve.making import make_job, make_sheet
+from vidcolor.serve.moments import picture_at
 from vidcolor.serve.service import Service
 from vidcolor.serve.streams import check_listeners, last_id, of_all, of_job
 from vidcolor.serve.uploads import Refusal
@@ -174,14 +175,21 @@ def router(service: Service) -> APIRouter:
     @api.get(
         "/jobs/{id}/preview",
         response_class=FileResponse,
-        responses={200: shows("(a picture)", kind="image/webp"), **refuses(404)},
+        responses={200: shows("(a picture)", kind="image/webp"), **refuses(404, 409)},
     )
     async def preview(
         job: Annotated[LiveJob, Depends(a_job)],
         side: Literal["before", "after"] = "after",
         format: Literal["webp", "png"] = "webp",
+        at: Annotated[float | None, Query(ge=0, lt=1e6)] = None,
     ) -> Response:
-        """The frame in hand, as it was or as it is colored; of a finished film, the last one."""
+        """The frame in hand, as it was or as it is colored; of a finished film, the last one.
+
+        `at=SECONDS`: the frame of a finished film at that time, always as PNG.
+        """
+        if at is not None:
+            picture = await picture_at(service, job, side, at)
+            return Response(picture, media_type="image/png")
         path = job.folder / f"{side}.webp"
         if job.state == "canceled":
             raise Refusal(404, "the job was canceled; there is no picture")

@@ -95,6 +95,8 @@ LIMITS = {
     "queue": 100,
     "keep_days": 7.0,
     "free_bytes": 120000000000,
+    "films": [".avi", ".mkv", ".mp4"],
+    "stills": [".jpg", ".png"],
 }
 OPTION = {
     "name": "hue",
