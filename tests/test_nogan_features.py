@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -12,8 +13,10 @@ from vidcolor.models.unet import DEEP
 from vidcolor.nogan import imagenet
 from vidcolor.nogan.augment import _light, plain
 from vidcolor.nogan.distributed import DistributedContext
+from vidcolor.nogan.features import LiteFeatures, shrunk_covariance, shrunk_frechet
 from vidcolor.nogan.losses import FeatureLoss
 from vidcolor.nogan.norms import fold
+from vidcolor.nogan.photos import load_photos, middles
 from vidcolor.nogan.settings import Augment, Content
 from vidcolor.nogan.unet_trainer import DeepTrainer, UNetSettings, UNetTrainer, slim
 
@@ -145,3 +148,36 @@ def test_brightness_comes_before_contrast(monkeypatch):
     lit, _ = _light(luma, chroma, Augment(lighting=0.5), torch.Generator())
     wanted = torch.sigmoid((torch.tensor(0.6).logit() + torch.tensor(0.7).logit()) * 0.5)
     assert lit.mean().item() == pytest.approx(wanted.item(), abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def lite_features():
+    return LiteFeatures(torch.device("cpu"))
+
+
+def test_fixed_features_see_colors_move_to_wrong_places(photo_folder, lite_features):
+    """Zero for the photos themselves; the farther the colors are off, the larger."""
+    photos = load_photos([photo_folder], smallest=32)
+    sample = plain(middles(photos, 10, 64))
+    real = lite_features(sample.rgb())
+
+    def distance(factor: float, turn: bool) -> float:
+        chroma = factor * (sample.chroma.flip(1) if turn else sample.chroma)
+        return shrunk_frechet(lite_features(sample._replace(chroma=chroma).rgb()), real)
+
+    right, paler, gray = (distance(factor, False) for factor in (1, 0.6, 0))
+    swapped = distance(1, True)
+    assert right == pytest.approx(0, abs=1e-6)
+    assert 0.05 < paler < gray and swapped > 0.05
+
+
+def test_few_photos_give_covariances_of_full_rank():
+    """Fewer photos than features; with many it is the covariance itself."""
+    random = np.random.default_rng(0)
+    few = random.normal(size=(20, 48)) * np.linspace(0.1, 2, 48)
+    assert np.linalg.matrix_rank(np.cov(few.T)) < 48
+    assert np.linalg.matrix_rank(shrunk_covariance(few)) == 48
+    many = random.normal(size=(20_000, 8)) * np.linspace(0.1, 2, 8)
+    assert np.allclose(shrunk_covariance(many), np.cov(many.T), atol=0.01)
+    assert np.isfinite(shrunk_frechet(few[:2], few[2:4]))
+    assert np.isnan(shrunk_frechet(np.full((3, 4), np.nan), np.zeros((3, 4))))

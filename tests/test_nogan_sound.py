@@ -329,6 +329,22 @@ def test_the_export_takes_the_rebalancing_of_its_own_stage(photos, tmp_path):
     assert torch.allclose(load_file(final)["head.bias"].float(), wanted, atol=1e-2)
 
 
+def test_events_hold_the_samples(photo_folder, tmp_path):
+    """TensorBoard shows the grid of gray, colored and original at each score."""
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing import (  # pyright: ignore[reportMissingImports]
+        event_accumulator,
+    )
+
+    out = tmp_path / "run"
+    CliRunner().invoke(command, words(out, photo_folder, recipe=TINY))
+    events = event_accumulator.EventAccumulator(str(out / "events" / "gan-1"))
+    events.Reload()
+    pictures = events.Images("samples")
+    assert [picture.step for picture in pictures][:2] == [0, 2]
+    assert (pictures[0].width, pictures[0].height) == (3 * 64, 2 * 64)
+
+
 def test_events_of_a_resumed_phase_come_once(photo_folder, tmp_path, monkeypatch):
     """Each phase has its own events, and those of steps that are taken again are marked."""
     pytest.importorskip("tensorboard")

@@ -260,6 +260,13 @@ class MobileLite(Lite):
     def for_inference(self) -> "MobileLite":
         return self.folded()
 
+    def features(self, luma: Tensor) -> Tensor:
+        """luma (B, 1, h, w) in [0, 1] -> (B, 1024): the mean of the encoder's last map."""
+        x = self.stem(luma.to(self.dtype) * 2 - 1)
+        for block in self.blocks:
+            x = block(x)
+        return x.float().mean((2, 3))
+
     def logits(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
         x = self.stem(luma * 2 - 1)
         skips = []

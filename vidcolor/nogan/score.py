@@ -20,6 +20,7 @@ from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import critic_logits
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.draw import draw_curves, draw_grid
+from vidcolor.nogan.features import LiteFeatures, shrunk_frechet
 from vidcolor.nogan.generator_trainer import GeneratorTrainer
 from vidcolor.nogan.inflection import Score, best_of, cost
 from vidcolor.nogan.norms import fold
@@ -50,8 +51,10 @@ class Scorer:
         count: int,
         context: DistributedContext,
         clips: Clips | None = None,
+        fixed: LiteFeatures | None = None,
     ) -> None:
-        self.context = context
+        """fixed: features to compare in place of the critic's."""
+        self.context, self.fixed = context, fixed
         self.crops = middles(photos, count, size)
         self.originals = to_arrays(torch.cat([sample.rgb() for sample in self._samples()]))
         self.gray = max(1e-9, float(np.mean([(ab(p) ** 2).mean() for p in self.originals])))
@@ -63,7 +66,11 @@ class Scorer:
             self.change = clips.mean(lambda clip: self._sample(clip).rgb())
 
     def begin(self, critic: CriticNetwork, trainer: GeneratorTrainer) -> None:
-        """Take a copy of the critic, whose features are used for the phase's Frechet distance."""
+        """Take the photos' features, by a copy of the critic if there are no fixed ones."""
+        if self.fixed:
+            photos = [self.fixed(trainer.photo_rgb(sample)) for sample in self._samples()]
+            self.features = np.concatenate(photos)
+            return
         self.critic = fold(critic).requires_grad_(False)
         self.features = self._features([trainer.photo(sample) for sample in self._samples()])
 
@@ -86,7 +93,10 @@ class Scorer:
             "saturated": saturated,
             "saturated_gap": saturated / max(real_saturated, 1e-3) - 1,
         }
-        if self.critic is not None:
+        if self.fixed:
+            described = np.concatenate([self.fixed(picture) for picture in colored])
+            result["frechet"] = shrunk_frechet(described, self.features)
+        elif self.critic is not None:
             features = self._features([trainer.critic_input(picture) for picture in colored])
             result["frechet"] = frechet(features, self.features)
         if self.clips is not None:

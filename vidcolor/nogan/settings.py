@@ -159,6 +159,9 @@ class Gan(Stage):
     """Times the generator's learning rate."""
     adversarial: Weight = 1.0
     content: Weight = 1.0
+    features: Literal["critic", "lite"] = "critic"
+    """What the score's Frechet distance compares: features of the critic as it is when the phase
+    begins, or of the built-in model's encoder, which never change."""
     score_every: Count = 100
     """Steps between scores on the validation photos."""
     choose: Literal["best", "last"] = "best"

@@ -15,6 +15,7 @@ from vidcolor.nogan.clips import Clips
 from vidcolor.nogan.critic_phase import generate_images, new_critic, train_critic
 from vidcolor.nogan.distributed import DistributedContext
 from vidcolor.nogan.draw import draw_losses
+from vidcolor.nogan.features import LiteFeatures
 from vidcolor.nogan.files import reading, replacing, writing
 from vidcolor.nogan.gan import gan
 from vidcolor.nogan.generator_trainer import GeneratorTrainer, Start
@@ -125,7 +126,7 @@ def train(
                 train_critic(trainer, critic, now.stage, folder, **where)
             else:
                 assert critic is not None and isinstance(now.stage, Gan)
-                scorer = scorer_of(recipe, validation, run.context, clips)
+                scorer = scorer_of(recipe, validation, run.context, clips, now.stage)
                 gan(trainer, critic, photos, scorer, stage=now.stage, **where)
             if run.context.rank == 0:
                 draw_losses(run.folder)
@@ -242,11 +243,17 @@ def _read_start(path: Path, kind: type[GeneratorTrainer]) -> dict[str, Tensor]:
 
 
 def scorer_of(
-    recipe: Recipe, validation: PhotoSet, context: DistributedContext, clips: Clips | None = None
+    recipe: Recipe,
+    validation: PhotoSet,
+    context: DistributedContext,
+    clips: Clips | None = None,
+    stage: Gan | None = None,
 ) -> Scorer:
+    """stage: what it is to score, if anything."""
     size, count = recipe.gan_size, recipe.score_photos
     assert size is not None
-    return Scorer(validation, size=size, count=count, context=context, clips=clips)
+    fixed = LiteFeatures(context.device) if stage and stage.features == "lite" else None
+    return Scorer(validation, size=size, count=count, context=context, clips=clips, fixed=fixed)
 
 
 def export(
