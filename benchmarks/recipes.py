@@ -29,14 +29,14 @@ from vidcolor.nogan.run import Run
 from vidcolor.nogan.settings import Content, Stage
 
 TRAINING = Path(__file__).parents[1] / "training"
-NAMES = ("artistic", "stable", "video")
+NAMES = ("artistic", "stable", "video", "sagan", "pix2pix", "wgan-gp")
 CLEAR = Path("/proc/self/clear_refs")
 """Linux forgets a process's peak of memory when 5 is written here."""
 
 
 def shorten(recipe: Recipe) -> Recipe:
     """Every phase of one cycle, with two steps."""
-    assert recipe.critic and recipe.gan and recipe.images
+    assert recipe.critic
 
     def two(*stages: Stage) -> tuple[Stage, ...]:
         return tuple(dataclasses.replace(stage, steps=2, batch=1) for stage in stages)
@@ -48,11 +48,13 @@ def shorten(recipe: Recipe) -> Recipe:
         checkpoint_every=1000,
         generator=dataclasses.replace(recipe.generator, encoder="random"),
         pretrain=two(*recipe.pretrain),
-        images=dataclasses.replace(recipe.images, batch=1, keep=1e-6),
+        images=recipe.images and dataclasses.replace(recipe.images, batch=1, keep=1e-6),
         critic=dataclasses.replace(
             recipe.critic, first=two(*recipe.critic.first), stages=two(*recipe.critic.stages)
         ),
-        gan=(dataclasses.replace(recipe.gan[0], steps=2, batch=1, threshold=10.0),),
+        gan=tuple(
+            dataclasses.replace(stage, steps=2, batch=1, threshold=10.0) for stage in recipe.gan
+        ),
     )
 
 

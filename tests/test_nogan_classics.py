@@ -183,6 +183,14 @@ def test_a_stopped_run_ends_like_one_that_was_not(name, runs, photos, tmp_path):
     assert (out / "log.jsonl").read_text() == (runs[name] / "log.jsonl").read_text()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_finished_file_can_be_trained_further(name, runs, photos, tmp_path):
+    start = runs[name] / "final.safetensors"
+    first = train.phases(read_recipe(tiny(name)))[0].name
+    again = trained(name, photos, tmp_path / "run", start=start, only=[first])
+    assert read_state(again / "checkpoints" / f"{first}.pt")["generator"]["network"]
+
+
 TOGETHER = """
 import dataclasses, sys
 from pathlib import Path
