@@ -1,8 +1,8 @@
 """Colors of models on photos: `python benchmarks/photos.py PHOTOS MODEL ...`.
 
-PHOTOS is a folder, zip or tar; each MODEL a name or file. The middles of COUNT photos at SIZE pixels
-are colored from their luma. Prints the error of a and b of CIELAB, its gain over gray pictures in
-dB, and the colorfulness; the photos' own colorfulness is in the first line.
+PHOTOS is a folder, zip or tar; each MODEL a name or file. The middles of COUNT photos at SIZE
+pixels are colored from their luma. Prints the error of a and b of CIELAB, its gain over gray
+pictures in dB, and the colorfulness; the photos' own colorfulness is in the first line.
 """
 
 import math
@@ -54,11 +54,8 @@ def main() -> None:
     for model in models:
         ours = to_arrays(colored(model, sample.luma).clamp(0, 1))
         error = squared_error(ours, photos)
-        print(
-            f"{model}: ab error {error**0.5:.2f}, gain over gray {10 * math.log10(before / error):+.2f}"
-            f" dB, colorfulness {mean_colorfulness(ours):.1f}",
-            flush=True,
-        )
+        gain, color = 10 * math.log10(before / error), mean_colorfulness(ours)
+        print(f"{model}: ab error {error**0.5:.2f}, gain {gain:+.2f} dB, colorfulness {color:.1f}")
     print(f"gray: ab error {before**0.5:.2f}")
 
 

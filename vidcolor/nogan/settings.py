@@ -159,7 +159,7 @@ class Gan(Stage):
     """Times the generator's learning rate."""
     adversarial: Weight = 1.0
     content: Weight = 1.0
-    features: Literal["critic", "lite"] = "critic"
+    features: Literal["critic", "fixed"] = "critic"
     """What the score's Frechet distance compares: features of the critic as it is when the phase
     begins, or of the built-in model's encoder, which never change."""
     score_every: Count = 100

@@ -252,7 +252,7 @@ def scorer_of(
     """stage: what it is to score, if anything."""
     size, count = recipe.gan_size, recipe.score_photos
     assert size is not None
-    fixed = LiteFeatures(context.device) if stage and stage.features == "lite" else None
+    fixed = LiteFeatures(context.device) if stage and stage.features == "fixed" else None
     return Scorer(validation, size=size, count=count, context=context, clips=clips, fixed=fixed)
 
 
