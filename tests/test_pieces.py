@@ -1,9 +1,11 @@
 """Films that are divided at shots: found, planned, made piece by piece in any order, and kept."""
 
+import json
 import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import run_ffmpeg
 from films import pictures
@@ -21,7 +23,10 @@ from vidcolor.media.target import check_target
 from vidcolor.media.write import Piece
 from vidcolor.pieces import color_piece, piece_digest
 from vidcolor.pipeline import Work
+from vidcolor.resume.kept_scan import SCAN, kept_scan
+from vidcolor.resume.manifest import load_manifest
 from vidcolor.resume.plan import Plan, plan_film, plan_shots
+from vidcolor.resume.work_folder import piece_folder
 from vidcolor.settings import FilmSettings
 from vidcolor.shots import scan_film
 
@@ -232,6 +237,51 @@ def test_a_kept_piece_that_was_damaged_is_made_again(cut_film, colorizer, tmp_pa
     report = colorize_film(cut_film, target, colorizer, settings)
     assert report.frames - report.kept == plan.pieces[1].frames
     assert decoded(target) == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"plan": 3}, {"plan": ["../../film.mp4"]}, {"keep": "yes"}, {"asked": []}),
+        *({"digest": "../../film.mp4"}, {"digest": None}, {"name": "../piece"}),
+    ],
+    ids=repr,
+)
+def test_a_manifest_of_a_plan_of_wrong_types_is_as_good_as_none(kept_film, wrong):
+    folder = piece_folder(kept_film)
+    file = folder / "manifest.json"
+    right = file.read_text()
+    content = json.loads(right)
+    for name, value in wrong.items():
+        (content if name in content else content["pieces"][0])[name] = value
+    file.write_text(json.dumps(content))
+    assert load_manifest(folder) is None
+    file.write_text(right)
+    assert load_manifest(folder) is not None
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\3\4 damaged", None])
+def test_what_is_kept_about_a_film_s_frames_is_checked(cut_film, kept_film, tmp_path, damage):
+    file = piece_folder(kept_film) / SCAN
+    right = file.read_bytes()
+    found = kept_scan(cut_film, kept_film)
+    assert found is not None
+    assert found.shots() == scan_film(probe(cut_film)).shots()
+    assert kept_scan(tmp_path / "another.mp4", kept_film) is None
+    if damage is None:
+        np.savez(file, pts=np.zeros(3), begins=np.zeros(3, bool), crcs=np.zeros(3, np.uint32))
+    else:
+        file.write_bytes(damage)
+    assert kept_scan(cut_film, kept_film) is None
+    file.write_bytes(right)
+
+
+@pytest.fixture(scope="module")
+def kept_film(cut_film, tmp_path_factory):
+    """The result of a run whose pieces are kept."""
+    target = tmp_path_factory.mktemp("kept") / "out.mp4"
+    colorize_film(cut_film, target, make_colorizer(), FilmSettings(encode=FAST, keep=True))
+    return target
 
 
 def test_every_shot_is_a_piece_where_pieces_are_kept_and_nothing_is_planned(

@@ -7,7 +7,7 @@ from vidcolor.chroma.matrices import RED_AND_BLUE
 from vidcolor.errors import VidcolorError
 
 COLORS = {
-    **{"red": "#a04040", "orange": "#b07040", "yellow": "#b0a040", "green": "#508050"},
+    **{"red": "#a04040", "orange": "#b07040", "yellow": "#b0a040", "green": "#608040"},
     **{"teal": "#408080", "cyan": "#50a0a0", "blue": "#4060a0", "purple": "#704090"},
     **{"magenta": "#a04090", "pink": "#c08090", "brown": "#705030", "beige": "#b0a080"},
     **{"black": "#202020", "gray": "#808080", "white": "#e0e0e0"},

@@ -16,6 +16,10 @@ WHOLE = 25.0
 EDGE = 55.0
 """Degrees from which on nothing is moved."""
 
+SPREAD = 0.4
+"""Share of their distances from one another that moved hues keep, so that a wide range of greens
+does not become all hues from yellow to purple."""
+
 MOST_GAIN = 3.0
 """Largest factor on saturation."""
 
@@ -31,12 +35,14 @@ class Move:
     target: tuple[float, float]
 
     @property
-    def matrix(self) -> list[list[float]]:
-        """Turns and scales (Cb, Cr), so that `source` becomes `target`."""
-        gain = min(MOST_GAIN, math.hypot(*self.target) / math.hypot(*self.source))
-        turn = math.atan2(self.target[1], self.target[0]) - self.angle
-        cos, sin = gain * math.cos(turn), gain * math.sin(turn)
-        return [[cos, -sin], [sin, cos]]
+    def gain(self) -> float:
+        """On saturation."""
+        return min(MOST_GAIN, math.hypot(*self.target) / math.hypot(*self.source))
+
+    @property
+    def target_angle(self) -> float:
+        """Of the target's hue, in radians from Cb towards Cr."""
+        return math.atan2(self.target[1], self.target[0])
 
     @property
     def angle(self) -> float:
@@ -56,20 +62,27 @@ class HueMap(Part):
 
     def adjust(self, chroma: Tensor, luma: Tensor) -> Tensor:
         hue = torch.atan2(chroma[:, 1:], chroma[:, :1])
-        weights = [weight(hue - move.angle) for move in self.moves]
+        strength = chroma.norm(dim=1, keepdim=True)
+        away = [_around(hue - move.angle) for move in self.moves]
+        weights = [weight(angle) for angle in away]
         total = torch.stack(weights).sum(0).clamp(min=1)
         moved = chroma.clone()
-        for move, share in zip(self.moves, weights, strict=True):
-            matrix = torch.tensor(move.matrix, device=chroma.device, dtype=chroma.dtype)
-            new = torch.einsum("mn,bnhw->bmhw", matrix, chroma)
+        for move, angle, share in zip(self.moves, away, weights, strict=True):
+            new_hue = move.target_angle + SPREAD * angle
+            new = move.gain * strength * torch.cat([new_hue.cos(), new_hue.sin()], 1)
             # Straight from the old to the new color: no third hue at the edges of the range.
             moved += share / total * (new - chroma)
         return moved.clamp(-0.5, 0.5)
 
 
+def _around(angle: Tensor) -> Tensor:
+    """The same angle, in radians, between -pi and pi."""
+    return torch.atan2(angle.sin(), angle.cos())
+
+
 def weight(away: Tensor) -> Tensor:
-    """How much of a pixel is moved, 0 to 1, whose hue is so many radians away."""
-    degrees = torch.rad2deg(torch.atan2(away.sin(), away.cos())).abs()
+    """How much of a pixel is moved, 0 to 1, whose hue is -pi to pi away."""
+    degrees = torch.rad2deg(away).abs()
     inner = ((EDGE - degrees) / (EDGE - WHOLE)).clamp(0, 1)
     return inner * inner * (3 - 2 * inner)
 
