@@ -26,7 +26,8 @@ MAY_IMPORT = {
     "arrays": {"pipeline", "inference", "chroma", "media", "errors"},
     "still": {"arrays", "inference", "media", "errors"},
     "control": {
-        *("pipeline", "inference", "weights", "chroma", "media", "resume", "shots", "errors"),
+        *("pipeline", "inference", "weights", "models", "chroma", "media"),
+        *("resume", "shots", "errors"),
     },
     "shots": {"chroma", "media", "errors"},
     "film": {

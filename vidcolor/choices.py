@@ -16,6 +16,7 @@ from vidcolor.settings import FilmSettings
 FILMS_ONLY = (
     *("start", "end", "compare", "codec", "crf", "preset", "pix_fmt"),
     *("smooth", "deinterlace", "piece_seconds", "scenes", "keep"),
+    *("references", "hints", "like"),
 )
 """Options that do nothing for a still."""
 
@@ -47,7 +48,7 @@ def film_settings(options: Mapping[str, Any]) -> FilmSettings:
 
 def is_controlled(options: Mapping[str, Any]) -> bool:
     """Whether films are divided at shots, because something is said about some or pieces stay."""
-    return any(options.get(name) for name in ("scenes", "keep"))
+    return any(options.get(name) for name in ("scenes", "keep", "references", "hints", "like"))
 
 
 def check_times(options: Mapping[str, Any]) -> None:

@@ -16,9 +16,12 @@ from vidcolor.cli.options import (
     device_option,
     edges_option,
     given,
+    hints_option,
     json_option,
+    like_option,
     model_option,
     recursive_option,
+    references_option,
     render_factor_option,
     scenes_option,
     smooth_option,
@@ -92,6 +95,9 @@ from vidcolor.weights.catalog import MODELS
 @smooth_option
 @edges_option
 @scenes_option
+@references_option
+@hints_option
+@like_option
 @click.option(
     "--keep",
     is_flag=True,
@@ -168,8 +174,9 @@ def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
 def check_scenes_option(options: Mapping[str, Any], jobs: Sequence[Job]) -> None:
     """Refuse scenes for several films, and pieces of a part of a film that would be kept."""
     films = sum(job.kind == "film" for job in jobs)
-    if options["scenes"] and films > 1:
-        raise Refused("--scenes is for one film; color the others in another call")
+    for name in ("scenes", "references", "hints"):
+        if options[name] and films > 1:
+            raise Refused(f"--{name} is for one film; color the others in another call")
     if options["keep"] and (options["start"], options["end"]) != (None, None):
         raise Refused("--keep is for whole films; leave it out, or --start and --end")
 

@@ -13,7 +13,7 @@ from vidcolor.media.probe import Film, probe
 from vidcolor.resume.manifest import Manifest
 
 if TYPE_CHECKING:
-    from vidcolor.control.film_control import FilmControl
+    from vidcolor.control.film_control import FilmControl, Speaker
     from vidcolor.control.scenes import Scene
     from vidcolor.media.scan import Scan
     from vidcolor.resume.plan import PlannedPiece
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NOT_ASKED = {"as_json", "quiet", "verbose", "log_file", "overwrite", "fresh", "output", "recursive"}
 """Options that do not change what is made of a film."""
 
-PATHS = ("scenes", "weights_dir")
+PATHS = ("scenes", "references", "hints", "like", "weights_dir")
 """Options that name files or folders."""
 
 
@@ -45,7 +45,21 @@ def control_film(
     def load(name: str):
         return load_colorizer(name, render, options["device"], options["weights_dir"], on_note)
 
-    return FilmControl(film=film, scan=scan, scenes=scenes, load=load)
+    return FilmControl(
+        film=film, scan=scan, scenes=scenes, load=load, speakers=speakers(film, scan, options)
+    )
+
+
+def speakers(film: Film, scan: "Scan", options: Mapping[str, Any]) -> "tuple[Speaker, ...]":
+    """Palette, references and hints. Raises VidcolorError where they do not fit the film."""
+    from vidcolor.control.corrections import Corrections
+    from vidcolor.control.palette import Lender
+
+    references, hints, like = (options.get(name) for name in ("references", "hints", "like"))
+    found: list[Speaker] = [Lender.load(like)] if like else []
+    if references or hints:
+        found.append(Corrections.load(film, scan, references, hints))
+    return tuple(found)
 
 
 def read_scenes(options: Mapping[str, Any]) -> "tuple[Scene, ...]":

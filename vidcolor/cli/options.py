@@ -122,6 +122,31 @@ scenes_option = click.option(
     help="Settings for single scenes, in the file that `vidcolor scenes` writes. One film only.",
 )
 
+references_option = click.option(
+    "--references",
+    type=PathName(file_okay=False),
+    metavar="FOLDER",
+    help="Colored stills, named ref_000123.png by the number of their frame, as `vidcolor stills` "
+    "writes them: their colors are carried through their shots. One film only.",
+)
+
+hints_option = click.option(
+    "--hints",
+    type=PathName(dir_okay=False),
+    callback=file_there,
+    metavar="FILE.toml",
+    help="Places in frames and their colors, followed through their shots. One film only.",
+)
+
+like_option = click.option(
+    "--like",
+    type=PathName(dir_okay=False),
+    callback=file_there,
+    metavar="STILL",
+    help="A color picture that lends its palette: what looks alike takes over its colors, within "
+    "bounds. Films only.",
+)
+
 edges_option = click.option(
     "--edges",
     type=click.Choice(EDGES),

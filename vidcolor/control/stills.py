@@ -66,7 +66,7 @@ def write_still(work: Work, scan: Scan, number: int, folder: Path) -> Path:
     work: on the piece that the frame belongs to.
     Raises MediaError where the frame cannot be read, or the still not be written.
     """
-    frame = _frame(work.film, scan, number, work.size)
+    frame = read_frame(work.film, scan, number, work.size)
     target = folder / still_name(number)
     with published(target) as unfinished:
         Image.fromarray(colored(work, frame)).save(unfinished, "PNG")
@@ -92,8 +92,11 @@ def colored(work: Work, frame: LumaFrame) -> NDArray:
     return (rgb * 255).round().to(torch.uint8).movedim(0, 2).numpy()
 
 
-def _frame(film: Film, scan: Scan, number: int, size: tuple[int, int]) -> LumaFrame:
-    """The frame of that number, with a guide of the film's size."""
+def read_frame(film: Film, scan: Scan, number: int, size: tuple[int, int]) -> LumaFrame:
+    """The frame of that number at a size, with a guide of the film's size.
+
+    Raises MediaError where it is not found again.
+    """
     pts = int(scan.pts[number])
     start = float(pts * film.time_base) - (film.start or 0.0)
     guide = (film.width, film.height)

@@ -268,21 +268,33 @@ class MobileLite(Lite):
         return x.float().mean((2, 3))
 
     def logits(self, luma: Tensor, hints: Tensor | None = None) -> Tensor:
-        x = self.stem(luma * 2 - 1)
-        skips = []
-        for number, block in enumerate(self.blocks, 1):
-            x = block(x)
-            if number in SKIPS:
-                skips.append(x)
+        x, skips = self._encoded(luma)
         added: list[Tensor | None] = [None] * (len(SKIPS) + 1)
         if hints is not None:
             colors, mask = hints[:, :2] * self.hint_scale.to(hints.dtype), hints[:, 2:]
-            added = [*self.hints(torch.cat((colors, mask), 1))]
-            x = x + added[-1]
+            hinted = self.hints(torch.cat((colors, mask), 1))
+            added = [*hinted]
+            x = x + hinted[-1]
         x, context = self.context(x)
         for up, skip, hint in zip(self.ups, reversed(skips), reversed(added[:-1]), strict=True):
             x = up(x, skip, context, hint)
         return self.head(x) + self.tint(context)[:, :, None, None]
+
+    def features(self, luma: Tensor) -> list[Tensor]:
+        """luma (B, 1, h, w) in [0, 1], sides multiples of 32 -> what the encoder sees at /4, /8 and
+        /16, (B, channels, h/4, w/4) and so on: alike where things are alike.
+        """
+        return self._encoded(luma.to(self.dtype), max(SKIPS))[1]
+
+    def _encoded(self, luma: Tensor, blocks: int = len(BLOCKS)) -> tuple[Tensor, list[Tensor]]:
+        """The output of the first blocks, and those that join the decoder."""
+        x = self.stem(luma * 2 - 1)
+        skips = []
+        for number, block in enumerate(self.blocks[:blocks], 1):
+            x = block(x)
+            if number in SKIPS:
+                skips.append(x)
+        return x, skips
 
     def encoder_parameters(self) -> list[nn.Parameter]:
         return [*self.stem.parameters(), *self.blocks.parameters()]
