@@ -127,7 +127,10 @@ async def upload(
             answer = await client.patch(address, content=part, headers=headers)
             # 409: of a request that was cut, more has arrived since.
             assert answer.status_code in (204, 409), answer.text
-        offset = int((await client.head(address)).headers["upload-offset"])
+        while (answer := await client.head(address)).status_code == 423:  # one that is cut ends
+            await asyncio.sleep(0.5)
+        assert answer.status_code == 200, answer
+        offset = int(answer.headers["upload-offset"])
     return address.rpartition("/")[2]
 
 

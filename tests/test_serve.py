@@ -1,5 +1,6 @@
 """The server as its clients meet it: over HTTP, in a process of its own."""
 
+import io
 import itertools
 import json
 import os
@@ -39,10 +40,12 @@ from servers import (
 
 from vidcolor.cli import vidcolor as command
 from vidcolor.cli.serve import ColorizeOptions
+from vidcolor.serve import server as listening
 from vidcolor.serve.jobs import Job, new_id
 from vidcolor.serve.place import Place
 from vidcolor.serve.service import Service
 from vidcolor.serve.settings import ServeSettings
+from vidcolor.serve.worker import Coloring, Worker
 
 
 def vidcolor(*words):
@@ -461,3 +464,28 @@ def test_the_curl_examples_of_the_guide_work(server, client, clip, tmp_path):
         assert picture.size == (64, 48)
     assert len(pictures(tmp_path / "film.color.mp4")) == 12
     assert client.get("/api/v1/jobs").status_code == 200
+
+
+def test_an_address_that_is_printed_is_one_that_is_served():
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert listening.address(listener, "t") == f"http://127.0.0.1:{port}/#token=t"
+        assert (
+            listening.address(listener, "t", ["a.example"]) == f"http://a.example:{port}/#token=t"
+        )
+
+
+def test_a_job_stops_before_the_disk_is_full(clip, tmp_path):
+    out = io.StringIO()
+    worker = Worker(out, "cpu", None, free_bytes=2**62)
+    options = ColorizeOptions().read({"render_factor": 4})
+    task = {
+        **{"do": "color", "lane": "film", "id": "x", "kind": "film", "preview": None},
+        **{"source": str(clip), "target": str(tmp_path / "out.mp4"), "folder": str(tmp_path)},
+        "options": {**options, "model": "lite"},
+    }
+    Coloring(worker, task).run()
+    last = json.loads(out.getvalue().splitlines()[-1])
+    assert last["event"] == "failed"
+    assert "the server's disk is full" in last["error"]
+    assert not (tmp_path / "out.mp4").exists()

@@ -191,7 +191,7 @@ def _write_all(file: int, block: bytes, offset: int) -> None:
 async def _released(upload: Upload) -> None:
     """End another request that writes, which may hang on a connection that is gone."""
     deadline = time.monotonic() + RELEASED_WITHIN
-    while upload.stop is not None:
+    while upload.stop is not None and not upload.complete:
         upload.stop.set()
         await asyncio.sleep(0.02)
         if time.monotonic() > deadline:

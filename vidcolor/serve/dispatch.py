@@ -203,6 +203,7 @@ class Dispatcher:
                 "model": settings.model,
                 "grace": settings.grace,
                 "still_pixels": settings.look.still_pixels,
+                "free_bytes": settings.limits.free_bytes,
             }
         )
         assert process.stdout is not None
@@ -355,6 +356,7 @@ class Dispatcher:
         self.jobs.save(job)
         if error:
             log.warning("job %s failed: %s", job.id, error)
+            self.jobs.empty(job)  # no other job goes on after its pieces
         self.tell_state(job, "end")
         job.feed.end()
 

@@ -10,6 +10,8 @@ from typing import Any
 KEPT = 200
 """Events of a job, beside its progress, that a listener who comes back can still get."""
 
+KEPT_AT_END = 10
+
 
 @dataclass(frozen=True)
 class Event:
@@ -72,8 +74,11 @@ class Feed:
         self._bell.ring()
 
     def end(self) -> None:
-        """Streams end after what has been told."""
+        """Streams end after what has been told, of which a late listener needs the last alone."""
         self.ended = True
+        self._progress = None
+        while len(self._kept) > KEPT_AT_END:
+            self._kept.popleft()
         self._bell.ring()
 
     @property

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -43,7 +43,7 @@ def serve(
         service = Service(settings, place, options, place.token(new=new_token))
         listener = _listen(settings.host, settings.port)
         with listener:
-            on_address(address(listener, service.token))
+            on_address(address(listener, service.token, settings.allowed_hosts))
             config = uvicorn.Config(
                 create_app(service),
                 http=_protocol(settings.limits.patience),
@@ -60,11 +60,14 @@ def serve(
             _Server(config, service).run(sockets=[listener])
 
 
-def address(listener: socket.socket, token: str) -> str:
-    """What to open in a browser. The part behind # is never sent, and in no log."""
+def address(listener: socket.socket, token: str, names: Sequence[str] = ()) -> str:
+    """What to open in a browser. The part behind # is never sent, and in no log.
+
+    names: under which the server may be addressed, too.
+    """
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
-        host = socket.gethostname()
+        host = next(iter(names), "127.0.0.1")
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/#token={token}"
 
 

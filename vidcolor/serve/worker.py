@@ -9,6 +9,7 @@ import faulthandler
 import json
 import logging
 import os
+import shutil
 import sys
 import threading
 import time
@@ -23,6 +24,7 @@ from filelock import FileLock
 
 from vidcolor.batch import Job, Outcome, run
 from vidcolor.choices import film_settings, render_settings, still_settings
+from vidcolor.errors import MediaError
 from vidcolor.inference.settings import RenderSettings
 from vidcolor.resume.done_log import DoneLog
 from vidcolor.resume.manifest import Manifest
@@ -68,12 +70,14 @@ class Ending:
 class Worker:
     """Colors what it is told to.
 
-    out: where messages go. device, weights_dir: as on the command line.
+    out: where messages go. device, weights_dir: as on the command line. free_bytes: disk space that
+    is left free.
     """
 
-    def __init__(self, out: IO[str], device: str, weights_dir: str | None):
+    def __init__(self, out: IO[str], device: str, weights_dir: str | None, free_bytes: int):
         self.device = device
         self.weights_dir = weights_dir
+        self.free_bytes = free_bytes
         self._out = out
         self._writing = threading.Lock()
         self._loading = threading.Lock()
@@ -295,6 +299,8 @@ class Coloring:
         if now - self._told < PROGRESS_EVERY and not last:
             return
         self._told = now
+        if shutil.disk_usage(self.folder).free < self.worker.free_bytes:
+            raise MediaError(f"the server's disk is full at frame {done}; free some and try again")
         before, frames = self._speed[0]
         fps = (done - frames) / (now - before) if now > before else None
         left = (total - done) / fps if total and fps else None
@@ -344,9 +350,8 @@ def main(end: Callable[[int], Any] = os._exit) -> None:
     Image.MAX_IMAGE_PIXELS = settings["still_pixels"] // 2
     # The worker of a server that was killed may still save what it has.
     with FileLock(Path(settings["data"]) / "worker.lock", timeout=settings["grace"] + 10):
-        Worker(out, settings["device"], settings["weights_dir"]).run(
-            sys.stdin, settings["model"], settings["grace"]
-        )
+        worker = Worker(out, settings["device"], settings["weights_dir"], settings["free_bytes"])
+        worker.run(sys.stdin, settings["model"], settings["grace"])
     sys.stderr.flush()
     end(0)  # a thread that hangs in a library does not keep the process
 
