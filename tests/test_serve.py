@@ -20,7 +20,8 @@ import httpx
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from films import pictures
+from conftest import X264, run_ffmpeg
+from films import MPEG2, pictures
 from PIL import Image
 from servers import (
     OFFSET,
@@ -242,6 +243,39 @@ def test_the_frame_in_hand_can_be_seen(client, make_clip):
     assert client.get(f"/api/v1/jobs/{job['id']}/preview").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("name", "how", "size"),
+    [
+        ("a.mp4", X264, (64, 48)),
+        ("a.ts", (*MPEG2, "-output_ts_offset", "7"), (64, 48)),
+        ("wide.mp4", (*X264, "-aspect", "16/9"), (85, 48)),
+    ],
+)
+def test_single_frames_of_a_finished_film_can_be_seen(client, tmp_path, name, how, size):
+    source = tmp_path / name
+    waves = "color=gray:size=64x48:rate=10:duration=2,geq=lum=128+90*sin(X/9+N):cb=128:cr=128"
+    run_ffmpeg("-f", "lavfi", "-i", waves, *how, source)
+    job = ended(client, start(client, upload(client, source), render_factor=4))
+    address = f"/api/v1/jobs/{job['id']}/preview"
+    shown = {}
+    for side, at in itertools.product(("before", "after"), (0.5, 999)):
+        answer = client.get(address, params={"side": side, "at": at})
+        picture = Image.open(io.BytesIO(answer.content))
+        assert picture.size == size
+        shown[side, at] = np.asarray(picture.convert("L"), float)
+    for at, other in ((0.5, 999), (999, 0.5)):
+        same = abs(shown["before", at] - shown["after", at]).mean()
+        assert same < abs(shown["before", at] - shown["after", other]).mean() / 4
+    for wrong in (-1, "nan"):
+        assert client.get(address, params={"at": wrong}).status_code == 422
+
+
+def test_single_frames_of_a_still_are_refused(client, photo):
+    job = ended(client, start(client, upload(client, photo), render_factor=4))
+    answer = client.get(f"/api/v1/jobs/{job['id']}/preview", params={"at": 0})
+    assert answer.status_code == 409
+
+
 def test_the_same_key_gives_the_same_job(client, clip):
     id = upload(client, clip)
     body = {"upload": id, "options": QUICK}
@@ -366,7 +400,9 @@ def test_what_is_there_is_told(client):
     assert options["smooth"]["type"] == "choice"
     assert options["start"]["films_only"]
     assert not {"output", "log_file", "weights_dir", "device"} & set(options)
-    assert client.get("/api/v1/limits").json()["queue"] == 100
+    limits = client.get("/api/v1/limits").json()
+    assert limits["queue"] == 100
+    assert (".mkv" in limits["films"], ".tif" in limits["stills"]) == (True, True)
     health = httpx.get(f"{client.base_url}/api/v1/health").json()
     assert (health["status"], health["model"], health["device"]) == ("ready", "lite", "cpu")
     metrics = client.get("/api/v1/metrics").text

@@ -18,7 +18,7 @@ PATIENCE = 30.0
 BEFORE = 10.0
 """Seconds that are decoded before the frame."""
 
-DISPLAYED = f"scale=w='max(16,min({WIDTH},iw*sar))':h='max(16,ow/dar)',setsar=1"
+DISPLAYED = f"scale=w='max(16,round(min({WIDTH},iw*sar)))':h='max(16,round(ow/dar))',setsar=1"
 
 _turns = asyncio.Semaphore(2)
 
