@@ -93,6 +93,9 @@ def test_a_film_is_sent_in_two_parts_and_colored(client, clip):
     assert result.headers["content-type"] == "video/mp4"
     assert result.headers["content-disposition"].startswith('attachment; filename="a film.color.')
     assert len(result.content) == job["bytes"]
+    for side in ("before", "after"):
+        address = f"/api/v1/jobs/{job['id']}/preview?side={side}&at=0.2"
+        assert client.get(address).content.startswith(b"\x89PNG")
 
 
 def test_the_film_is_the_command_lines_frame_by_frame(client, clip, tmp_path):

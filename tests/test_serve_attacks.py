@@ -5,6 +5,7 @@ import io
 import json
 import socket
 import struct
+import subprocess
 import time
 import zipfile
 import zlib
@@ -32,8 +33,9 @@ from servers import (
     upload,
 )
 
+from vidcolor.media.binary import find_ffmpeg
 from vidcolor.serve.guard import Guard, host_name
-from vidcolor.serve.look import Looker
+from vidcolor.serve.look import Looker, limited
 from vidcolor.serve.place import Place
 from vidcolor.serve.settings import Limits, LookLimits
 from vidcolor.serve.uploads import Refusal, UploadStore
@@ -589,3 +591,12 @@ def test_every_answer_is_careful(server, client):
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert "server" not in headers
     assert json.loads(client.get("/nowhere").text)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "allowed"), [({}, True), ({"memory": 2**26}, False), ({"processor": 0}, False)]
+)
+def test_a_program_can_be_run_under_these_limits(clip, limits, allowed):
+    ffmpeg = [str(find_ffmpeg().path), "-v", "error", "-i", str(clip), "-f", "null", "-"]
+    result = subprocess.run(limited(ffmpeg, LookLimits(**limits)), capture_output=True)
+    assert (result.returncode == 0) is allowed

@@ -97,7 +97,7 @@ def main() -> None:
     """The child: reads one task from stdin, prints one answer."""
     task = json.load(sys.stdin)
     limits = LookLimits(**task["limits"])
-    _limit(limits)
+    limit(limits)
     from vidcolor.errors import VidcolorError
 
     path = Path(task["path"])
@@ -112,8 +112,22 @@ def main() -> None:
     json.dump(found, sys.stdout)
 
 
-def _limit(limits: LookLimits) -> None:
-    """Bind this process to its limits, before it opens anything."""
+def limited(command: list[str], limits: LookLimits) -> list[str]:
+    """A command that runs another one under the limits of a look."""
+    code = (
+        "import sys; sys.path[:0] = sys.argv[1:2]\n"
+        "import json, os\n"
+        "from vidcolor.serve.look import limit\n"
+        "from vidcolor.serve.settings import LookLimits\n"
+        "limit(LookLimits(**json.loads(sys.argv[2])))\n"
+        "os.execv(sys.argv[3], sys.argv[3:])"
+    )
+    root = str(Path(__file__).parents[2])
+    return [sys.executable, "-c", code, root, json.dumps(asdict(limits)), *command]
+
+
+def limit(limits: LookLimits) -> None:
+    """Bind this process, and what it runs, to its limits, before it opens anything."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (limits.processor, limits.processor + 1))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -8,8 +8,10 @@ from typing import Any
 from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.limits import input_options
 from vidcolor.serve.jobs import LiveJob
+from vidcolor.serve.look import limited
 from vidcolor.serve.pictures import WIDTH
 from vidcolor.serve.service import Service
+from vidcolor.serve.settings import LookLimits
 from vidcolor.serve.uploads import Refusal
 
 PATIENCE = 30.0
@@ -40,7 +42,7 @@ async def picture_at(service: Service, job: LiveJob, side: str, time: float) -> 
     if found["error"]:
         raise Refusal(404, "the film can no longer be read")
     time = max(0.0, min(time, _last(found)))
-    picture = await _ask(path, found["container"], time)
+    picture = await _ask(path, found["container"], time, service.settings.look)
     if not picture:
         raise Refusal(404, f"there is no frame at {time:g} s")
     return picture
@@ -52,19 +54,22 @@ def _last(found: dict[str, Any]) -> float:
     return float("inf") if seconds is None else seconds - 1.5 / rate
 
 
-async def _ask(path: Path, container: str, time: float) -> bytes:
+async def _ask(path: Path, container: str, time: float, limits: LookLimits) -> bytes:
     guards = [(f"-{name}", value) for name, value in input_options(container).items()]
     # ffmpeg may land behind the time that it seeks in a container without an index, so it decodes
     # up to the time from some seconds before.
     ahead = max(0.0, time - BEFORE)
-    command = [find_ffmpeg().path, "-nostdin", "-v", "error", "-threads", "1"]
+    command = [str(find_ffmpeg().path), "-nostdin", "-v", "error", "-threads", "1"]
     command += ["-ss", f"{ahead:.6f}"] if ahead else []
     command += [*sum(guards, ()), "-i", f"file:{path.absolute()}", "-ss", f"{time - ahead:.6f}"]
     command += ["-map", "0:V:0", "-frames:v", "1", "-vf", DISPLAYED, "-pix_fmt", "rgb24"]
     command += ["-c:v", "png", "-f", "image2pipe", "pipe:1"]
     async with _turns:
         child = await asyncio.create_subprocess_exec(
-            *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+            *limited(command, limits),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
         )
         try:
             async with asyncio.timeout(PATIENCE):
