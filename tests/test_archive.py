@@ -365,6 +365,22 @@ def test_shards_that_are_killed_lose_nothing(
 
 
 @pytest.mark.slow
+def test_three_shards_at_once_do_little_twice(films: Any, tmp_path: Path):
+    source, target = tmp_path / "source", tmp_path / "out"
+    films.make_films(source, 12)
+    line = [sys.executable, "-m", "vidcolor", "archive", str(source), str(target), "--json"]
+    options = [*QUICK[:-2], "--scratch", str(tmp_path / "s"), "--claim-seconds", "20"]
+    shards = [
+        subprocess.Popen([*line, *options, "--shard", f"{number}/3"], stdout=subprocess.PIPE)
+        for number in (1, 2, 3)
+    ]
+    reports = [json.loads(shard.communicate(timeout=600)[0]) for shard in shards]
+    assert sum(report["made"] for report in reports) == 12
+    assert sum(report["pieces"] for report in reports) <= 9 + 3 * 3 + 1
+    assert len(result_names(target)) == len(lines(target / "done.jsonl")) == 12
+
+
+@pytest.mark.slow
 def test_killed_workers_and_machines_of_a_cluster_lose_nothing():
     pytest.importorskip("ray")
     script = BENCHMARKS / "archive_kills.py"
