@@ -159,6 +159,20 @@ def test_scenes_are_for_one_film_and_a_file_that_is_there(film):
     assert "no such file" in call(film, "--scenes", "gone.toml", status=2).stderr
     said = call(film, "--keep", "--end", "1", status=2).stderr
     assert "--keep is for whole films" in said
+    said = call(film, "--keep", "--piece-seconds", "5", status=2).stderr
+    assert "--piece-seconds has no effect where every scene is a piece" in said
+
+
+def test_a_file_of_scenes_from_another_editor(film):
+    path = film.with_name("film.scenes.toml")
+    path.write_bytes(b"\xef\xbb\xbf[[scene]]\r\nfirst = 3\r\nlast = 9\r\n")
+    assert [(scene.first, scene.last) for scene in load_scenes(path)] == [(3, 9)]
+    path.write_text("scene = " + 100_000 * "[")
+    with pytest.raises(VidcolorError, match="is no TOML"):
+        load_scenes(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(VidcolorError, match="is no TOML"):
+        load_scenes(path)
 
 
 def test_the_same_command_colors_only_what_was_changed(film):

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vidcolor.batch import Job, check_suffix, plan
-from vidcolor.choices import FILMS_ONLY, check_times, no_effect
+from vidcolor.choices import FILMS_ONLY, check_times, is_controlled, no_effect
 from vidcolor.cli.group import WORDS, Refused
 from vidcolor.cli.log import write_log
 from vidcolor.cli.options import (
@@ -154,7 +154,7 @@ def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
             check_suffix(job)
     except MediaError as error:
         raise Refused(one_line(str(error))) from error
-    check_scenes_option(options, jobs)
+    check_scenes_option(ctx, options, jobs)
     session = Session(options, jobs)
     without_effect(ctx, session)
     if options["log_file"]:
@@ -171,14 +171,21 @@ def colorize(ctx: click.Context, sources: tuple[Path, ...], **options) -> None:
         ctx.exit(1)
 
 
-def check_scenes_option(options: Mapping[str, Any], jobs: Sequence[Job]) -> None:
-    """Refuse scenes for several films, and pieces of a part of a film that would be kept."""
+def check_scenes_option(
+    ctx: click.Context, options: Mapping[str, Any], jobs: Sequence[Job]
+) -> None:
+    """Refuse scenes for several films, and what cannot be had of pieces that end at shots."""
     films = sum(job.kind == "film" for job in jobs)
     for name in ("scenes", "references", "hints"):
         if options[name] and films > 1:
             raise Refused(f"--{name} is for one film; color the others in another call")
     if options["keep"] and (options["start"], options["end"]) != (None, None):
         raise Refused("--keep is for whole films; leave it out, or --start and --end")
+    if is_controlled(options) and given(ctx, ("piece_seconds",)):
+        raise Refused(
+            "--piece-seconds has no effect where every scene is a piece (--scenes, --keep and the "
+            "like); leave it out"
+        )
 
 
 def without_effect(ctx: click.Context, session: Session) -> None:

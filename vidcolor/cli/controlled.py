@@ -64,9 +64,11 @@ def speakers(film: Film, scan: "Scan", options: Mapping[str, Any]) -> "tuple[Spe
 
 def read_scenes(options: Mapping[str, Any]) -> "tuple[Scene, ...]":
     """The scenes of --scenes; none without it. Raises VidcolorError for a faulty file."""
+    if not options.get("scenes"):
+        return ()
     from vidcolor.control.scenes import load_scenes
 
-    return load_scenes(options["scenes"]) if options.get("scenes") else ()
+    return load_scenes(options["scenes"])
 
 
 def scan_of(film: Film, target: Path, on_note: Callable[[str], None]) -> "Scan":

@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from vidcolor.inference.colorizer import Colorizer
 
 
+def fetch_model(name: str, weights_dir: Path | None) -> None:
+    """Download the model if it is not on this machine. Raises WeightsError."""
+    from vidcolor.cli.weights import download_progress
+    from vidcolor.weights.resolve import resolve
+
+    with download_progress(name) as on_progress:
+        resolve(name, weights_dir, on_progress=on_progress)
+
+
 def load_colorizer(
     name: str,
     settings: RenderSettings,

@@ -22,6 +22,7 @@ from vidcolor.choices import (
     still_settings,
 )
 from vidcolor.cli.controlled import control_film, plain_options, read_scenes, scan_of
+from vidcolor.cli.models import fetch_model
 from vidcolor.cli.names import names_of, shell_command
 from vidcolor.cli.progress import Reporter
 from vidcolor.cli.text import count, one_line
@@ -98,8 +99,9 @@ class Session:
     def run(self) -> list[Outcome]:
         """Color everything and report on it; with several files, in a table at the end."""
         self.announce()
-        if self.options.get("scenes"):
-            read_scenes(self.options)  # a fault in it need not wait for a model
+        # A fault in their file need not wait for a model, and no two bars are shown at once.
+        for name in {scene.model for scene in read_scenes(self.options) if scene.model}:
+            fetch_model(name, self.options["weights_dir"])
         for job in self.jobs:
             if job.source.exists() and (self.options["overwrite"] or not job.target.exists()):
                 if self.fits(job):

@@ -96,7 +96,7 @@ def network_luma(luma: NDArray) -> Tensor:
 def see(luma: NDArray) -> Sight:
     """luma: as of `network_luma`."""
     small = network_luma(luma)
-    maps = encoder().features(small)
+    maps = encoder().feature_maps(small)
     size = tuple(maps[0].shape[2:])
     parts = []
     for part in maps:

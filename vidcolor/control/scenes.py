@@ -74,10 +74,10 @@ def load_scenes(path: Path) -> tuple[Scene, ...]:
     Raises VidcolorError, in one line, for whatever cannot be carried out.
     """
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise VidcolorError(f"{path} cannot be read ({error.strerror}); check its name") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise VidcolorError(f"{path} is no TOML ({error}); correct that line") from error
     _check_keys(content, ("scene",), str(path))
     entries = content.get("scene", [])

@@ -10,7 +10,6 @@ from functools import lru_cache, partial
 from queue import SimpleQueue
 from typing import IO, Any, NamedTuple
 
-import cv2
 import ffmpeg
 import numpy as np
 
@@ -180,6 +179,8 @@ def _frames(
     full: int | None,
     stamps: _Stamps,
 ) -> Iterator[LumaFrame]:
+    import cv2  # here, since the command line imports this module and may only print its help
+
     latest = None
     while True:
         whole = stack.read(process.stdout)

@@ -280,7 +280,7 @@ class MobileLite(Lite):
             x = up(x, skip, context, hint)
         return self.head(x) + self.tint(context)[:, :, None, None]
 
-    def features(self, luma: Tensor) -> list[Tensor]:
+    def feature_maps(self, luma: Tensor) -> list[Tensor]:
         """luma (B, 1, h, w) in [0, 1], sides multiples of 32 -> what the encoder sees at /4, /8 and
         /16, (B, channels, h/4, w/4) and so on: alike where things are alike.
         """
