@@ -91,8 +91,10 @@ def frame_at(film: Film, time: float) -> np.ndarray:
         raise MediaError(
             f"{film.path}: there is no frame at {clock(time)}; it lasts {clock(film.duration)}"
         )
-    height = round(FRAME_WIDTH * film.height / float(film.width * film.sample_aspect))
-    with read_luma(film, (FRAME_WIDTH, max(16, height)), start=time, end=time + LOOK) as frames:
+    aspect = float(film.width * film.sample_aspect) / film.height
+    width = min(FRAME_WIDTH, 4 * FRAME_WIDTH * aspect)
+    size = (max(16, round(width)), max(16, round(width / aspect)))
+    with read_luma(film, size, start=time, end=time + LOOK) as frames:
         return next(frames).pixels
 
 

@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
@@ -33,6 +34,10 @@ HEAD = """\
 #   map = ["blue -> brown", "#4060a0 -> #705030"]  hues that are moved
 # Frames count from 0. Scenes may be joined, divided or left out. `time` and `still` are not read.
 """
+
+
+LARGEST = 2**53
+"""Integers beyond are slips."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +84,10 @@ def load_scenes(path: Path) -> tuple[Scene, ...]:
         raise VidcolorError(f"{path} cannot be read ({error.strerror}); check its name") from error
     except (ValueError, RecursionError) as error:
         raise VidcolorError(f"{path} is no TOML ({error}); correct that line") from error
+    except RecursionError as error:
+        raise VidcolorError(
+            f"{path} has lists or tables too deep in each other; scenes have none"
+        ) from error
     _check_keys(content, ("scene",), str(path))
     entries = content.get("scene", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -146,7 +155,8 @@ def scenes_text(film: Film, shots: Sequence[Shot], stills: Sequence[str], file: 
 
 def _quoted(text: str) -> str:
     """As TOML has it; names of files may hold anything."""
-    return json.dumps(text.encode(errors="replace").decode(), ensure_ascii=False)
+    quoted = json.dumps(text.encode(errors="replace").decode(), ensure_ascii=False)
+    return quoted.replace("\x7f", "\\u007f")  # the one control character that JSON takes as it is
 
 
 def _seconds(film: Film, pts: int) -> float:
@@ -179,18 +189,25 @@ def _check_keys(entry: Mapping[str, Any], known: Sequence[str], where: str) -> N
         if name not in known:
             close = get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(known)}"
-            raise VidcolorError(f"{where} has the unknown key {name!r}; {hint}")
+            raise VidcolorError(f"{where} has the unknown key {name[:40]!r}; {hint}")
 
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise VidcolorError(f"{value!r} is no number; write it without quotation marks")
-    return float(value)
+    return float(value if isinstance(value, float) else _sensible(value))
 
 
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise VidcolorError(f"{value!r} is no whole number; write one without quotation marks")
+    return _sensible(value)
+
+
+def _sensible(value: int) -> int:
+    """Python neither shows an integer of thousands of digits nor makes a float of it."""
+    if abs(value) > LARGEST:
+        raise VidcolorError(f"it is larger than {LARGEST}; correct it")
     return value
 
 
@@ -208,8 +225,10 @@ def _text(value: Any) -> str:
 
 def _model(value: Any) -> str:
     name = _text(value)
-    if not Path(name).expanduser().is_file():
-        lookup(name)
+    with suppress(OSError, RuntimeError):  # a name too long for a file, or the home of nobody
+        if Path(name).expanduser().is_file():
+            return name
+    lookup(name)
     return name
 
 

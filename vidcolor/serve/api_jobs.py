@@ -27,7 +27,8 @@ USUAL_WAIT = 30.0
 LONGEST_WAIT = 120.0
 """Seconds that a request waits for a still."""
 
-Value = bool | int | float | Annotated[str, Field(max_length=200)] | None
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Value = bool | int | Number | Annotated[str, Field(max_length=200)] | None
 
 
 class JobRequest(BaseModel):

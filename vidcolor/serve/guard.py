@@ -2,6 +2,7 @@
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Iterable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -15,6 +16,8 @@ from vidcolor.serve.body import CLOSE
 from vidcolor.serve.uploads import Refusal
 
 COOKIE = "vidcolor_token"
+
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9_.-]+))(?::(\d{0,5}))?", re.ASCII)
 
 READS = {"GET", "HEAD", "OPTIONS"}
 OPEN = {"/api/v1/session", "/api/v1/health"}
@@ -129,13 +132,10 @@ class Guard:
 
 def host_name(host: str) -> str | None:
     """The name in a Host header, without its port; None where it is malformed."""
-    try:
-        parts = urlsplit(f"//{host}")
-        if parts.netloc != host or "@" in host or parts.port == 0:
-            return None
-    except ValueError:
+    match = _HOST.fullmatch(host.lower())
+    if match is None or not 0 < int(match[3] or 80) < 65536:
         return None
-    return parts.hostname
+    return match[1] or match[2]
 
 
 def refused(refusal: Refusal) -> JSONResponse:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from vidcolor.serve.events import Counter, Feed
-from vidcolor.serve.place import Place, new_id, read_records
+from vidcolor.serve.place import Moment, Place, new_id, passed_over, read_records
 from vidcolor.serve.settings import DAY, Limits
 from vidcolor.serve.uploads import Refusal
 
@@ -31,16 +33,16 @@ class Job:
     result_name: str = ""
     source: str = ""
     """Path of the upload."""
-    suffix: str = ""
+    suffix: Annotated[str, Field(pattern=r"^(\.[a-z0-9]{1,5})?$")] = ""
     """Of the result."""
     given: dict[str, Any] = field(default_factory=dict)
     """Options as the client gave them."""
     options: dict[str, Any] = field(default_factory=dict)
     """All options, as the command line would have them."""
     state: State = "queued"
-    created: float = field(default_factory=time.time)
-    started: float | None = None
-    ended: float | None = None
+    created: Moment = field(default_factory=time.time)
+    started: Moment | None = None
+    ended: Moment | None = None
     done: int = 0
     total: int | None = None
     kept: int = 0
@@ -64,6 +66,9 @@ class Job:
     """Of a sheet, as they are found: label, time."""
     cells: list[list[int]] = field(default_factory=list)
     """Of a sheet: (row, column) of what is colored."""
+
+
+_RECORD = TypeAdapter(Job)
 
 
 @dataclass(kw_only=True)
@@ -125,8 +130,12 @@ class JobStore:
         self.counter = Counter()
         self._jobs: dict[str, LiveJob] = {}
         for folder, record in read_records(place.jobs, RECORD):
-            job = LiveJob(**record, folder=folder, feed=Feed(self.counter))
-            self._jobs[job.id] = job
+            try:
+                job = _RECORD.validate_python({**record, "id": folder.name})
+            except ValidationError as error:
+                passed_over(folder, error)
+            else:
+                self._jobs[job.id] = LiveJob(**vars(job), folder=folder, feed=Feed(self.counter))
         self._jobs = dict(sorted(self._jobs.items(), key=lambda item: item[1].created))
 
     def __iter__(self) -> Iterator[LiveJob]:

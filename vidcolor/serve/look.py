@@ -12,6 +12,7 @@ import signal
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,7 @@ def _film(path: Path, limits: LookLimits) -> dict[str, Any]:
     film = probe(path)
     if film.width * film.height > limits.film_pixels:
         raise MediaError(f"{path} has {film.width}x{film.height} pixels; scale it down first")
+    _check_proportion(path, film.width * film.sample_aspect, film.height, limits)
     if len(film.streams) > limits.streams:
         raise MediaError(f"{path} has {len(film.streams)} streams; remux it with fewer first")
     if (film.duration or 0) > limits.film_seconds:
@@ -179,6 +181,7 @@ def _still(path: Path, limits: LookLimits) -> dict[str, Any]:
     # Pillow refuses twice as many pixels.
     Image.MAX_IMAGE_PIXELS = limits.still_pixels // 2
     rgb = read_picture(path).rgb
+    _check_proportion(path, rgb.shape[1], rgb.shape[0], limits)
     color = picture_color(rgb)
     return {
         "kind": "still",
@@ -188,6 +191,17 @@ def _still(path: Path, limits: LookLimits) -> dict[str, Any]:
         "chroma": round(color.chroma, 2),
         "spread": round(color.spread, 2),
     }
+
+
+def _check_proportion(path: Path, width: Fraction | int, height: int, limits: LookLimits) -> None:
+    """Small pictures have a fixed width: those of a very narrow one would fill all memory."""
+    from vidcolor.errors import MediaError
+
+    if max(width / height, height / width) > limits.proportion:
+        raise MediaError(
+            f"{path} would be displayed {limits.proportion:g} times longer on one side than on the "
+            "other, or more; correct its sample aspect ratio, or crop it, first"
+        )
 
 
 def _check(source: Path, target: Path, options: dict[str, Any]) -> None:

@@ -73,14 +73,14 @@ def models_here(service: Service) -> list[str]:
     return [name for name, model in MODELS.items() if locate(model, folder)]
 
 
-def result_suffix(format: str | None, kind: str, source: Path) -> str:
+def result_suffix(format: Any, kind: str, source: Path) -> str:
     """Of the result. Raises VidcolorError for a format that is not made."""
     if format is None:
         return source.suffix if kind == "still" else default_suffix(source)
     known = STILL_FORMATS if kind == "still" else [suffix[1:] for suffix in MUXERS]
     if format not in known:
         raise VidcolorError(
-            f'cannot write a {kind} as "{format[:20]}"; choose one of {", ".join(known)}'
+            f'cannot write a {kind} as "{str(format)[:20]}"; choose one of {", ".join(known)}'
         )
     return f".{format}"
 

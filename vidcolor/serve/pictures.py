@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 WIDTH = 960
 """Pixels; smaller pictures are not enlarged beyond it."""
 
+TALLEST = 4 * WIDTH
+"""Pixels."""
+
 BEFORE, AFTER = "before.webp", "after.webp"
 
 
@@ -33,8 +36,7 @@ def show_frame(folder: Path, frame: "EncodedFrame", film: Film, aspect: float) -
     aspect: width over height of the picture as it is displayed.
     """
     luma = frame.luma.guide if frame.luma.guide is not None else frame.luma.pixels
-    width = min(WIDTH, max(2 * luma.shape[1], 320))
-    size = (width, max(16, round(width / aspect)))
+    size = shown_size(luma.shape[1], aspect)
     gray = np.asarray(Image.fromarray(luma).resize(size, Image.Resampling.BICUBIC))
     planes = [
         np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR), np.float32)
@@ -44,11 +46,17 @@ def show_frame(folder: Path, frame: "EncodedFrame", film: Film, aspect: float) -
     write_webp(folder / AFTER, _rgb(gray, planes, film))
 
 
+def shown_size(width: int, aspect: float) -> tuple[int, int]:
+    """(width, height) in which a frame of these proportions is shown, with so wide a luma."""
+    across = min(WIDTH, max(2 * width, 320), TALLEST * aspect)
+    return max(16, round(across)), max(16, round(across / aspect))
+
+
 def show_still(folder: Path, source: Path, target: Path) -> None:
     """Write a still as it was and as it is colored, reduced."""
     for name, path in ((BEFORE, source), (AFTER, target)):
         picture = Image.fromarray(to_8_bits(read_picture(path).rgb))
-        picture.thumbnail((WIDTH, 4 * WIDTH))
+        picture.thumbnail((WIDTH, TALLEST))
         write_webp(folder / name, np.asarray(picture))
 
 

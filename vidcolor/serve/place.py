@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from filelock import FileLock, Timeout
+from pydantic import Field
 
 from vidcolor.errors import VidcolorError
 
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 ID = re.compile(r"[A-Za-z0-9_-]{22}")
 """128 random bits: nobody guesses another one's."""
+
+Moment = Annotated[float, Field(ge=0, lt=1e11)]
+"""Unix time in a record."""
 
 PATIENCE = 2.0
 """Seconds to wait for the server before this one to end."""
@@ -160,14 +164,30 @@ def _remove(folder: Path, but: str | None) -> None:
 
 
 def read_records(folder: Path, name: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """(folder, record) of every subfolder with our kind of name; one without a record goes."""
+    """(folder, record) of every subfolder with our kind of name; one without a record goes.
+
+    One whose record cannot be read stays, for its operator to look at.
+    """
     for path in sorted(folder.iterdir()):
         if path.is_symlink() or not path.is_dir() or not ID.fullmatch(path.name):
             continue
         try:
-            yield path, json.loads((path / name).read_text("utf-8"))
-        except (OSError, ValueError):
+            record = json.loads((path / name).read_text("utf-8"))
+        except FileNotFoundError:
             shutil.rmtree(path, ignore_errors=True)
+        except (OSError, ValueError, RecursionError) as error:
+            passed_over(path, error)
+        else:
+            if isinstance(record, dict):
+                yield path, record
+            else:
+                passed_over(path, "it is no object")
+
+
+def passed_over(folder: Path, reason: object) -> None:
+    """Say in the log that a folder is left as it is."""
+    text = " ".join(str(reason).split())
+    log.warning("%s is passed over, as its record is damaged: %s", folder, text)
 
 
 def _check_own(folder: Path) -> None:

@@ -21,6 +21,12 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE = 20
 """Seconds that a connection may idle between two requests."""
 
+STALLED = 10
+"""How many times the patience of a request a client has to take some of an answer.
+
+A film that is paused in a browser is not read; the browser asks again for what it lacks.
+"""
+
 CLOSING = 5
 """Seconds for answers in progress when the server ends."""
 
@@ -106,10 +112,11 @@ class _Server(uvicorn.Server):
 
 
 def _protocol(patience: float) -> type[asyncio.Protocol]:
-    """HTTP/1.1 whose connections are closed where the headers do not come in time."""
+    """HTTP/1.1 whose connections are closed where headers do not come, or answers go, in time."""
 
     class Impatient(H11Protocol):
         _timer: asyncio.TimerHandle | None = None
+        _stalled: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -120,9 +127,19 @@ def _protocol(patience: float) -> type[asyncio.Protocol]:
             self._wait_for_request()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            if self._timer is not None:
-                self._timer.cancel()
+            for timer in (self._timer, self._stalled):
+                if timer is not None:
+                    timer.cancel()
             super().connection_lost(exc)
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._stalled = self.loop.call_later(STALLED * patience, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            if self._stalled is not None:
+                self._stalled.cancel()
 
         def _wait_for_request(self) -> None:
             if self._timer is not None:

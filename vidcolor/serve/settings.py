@@ -45,6 +45,8 @@ class LookLimits:
 
     film_pixels: int = 8192 * 8192
     still_pixels: int = 120_000_000
+    proportion: float = 50.0
+    """The longer side of the picture as it is displayed over the shorter one."""
     streams: int = 100
     film_seconds: float = DAY
     memory: int = 4 * GIB

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vidcolor.serve.place import Place, new_id, read_records
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from vidcolor.serve.place import Moment, Place, new_id, passed_over, read_records
 from vidcolor.serve.settings import Limits
 from vidcolor.serve.words import shown, suffix_of
 
@@ -66,6 +68,24 @@ class Upload:
         return {name: getattr(self, name) for name in names}
 
 
+class _Record(BaseModel):
+    """What is kept of an upload beside its file."""
+
+    name: str
+    length: int = Field(ge=0)
+    suffix: str
+    created: Moment
+    touched: Moment
+    look: dict[str, Any] | None
+
+    @field_validator("suffix")
+    @classmethod
+    def _is_known(cls, suffix: str) -> str:
+        if suffix != suffix_of(f"film{suffix}"):
+            raise ValueError("no suffix of a film or still")
+        return suffix
+
+
 class UploadStore:
     """All uploads of a server."""
 
@@ -74,7 +94,12 @@ class UploadStore:
         self.limits = limits
         self._uploads: dict[str, Upload] = {}
         for folder, record in read_records(place.uploads, RECORD):
-            upload = Upload(id=folder.name, folder=folder, **record)
+            try:
+                kept = _Record.model_validate(record)
+            except ValidationError as error:
+                passed_over(folder, error)
+                continue
+            upload = Upload(id=folder.name, folder=folder, **dict(kept))
             if upload.path.is_file():
                 self._uploads[upload.id] = upload
 
