@@ -102,16 +102,15 @@ def test_a_film_ends_where_the_disk_would_be_too_full(tmp_path, clip):
 
 
 def test_a_film_too_narrow_to_be_shown_is_refused(tmp_path):
-    """A few kilobytes, of which a small picture would have billions of rows."""
-    for name, aspect in (("narrow.mp4", "1/60000"), ("wide.mp4", "60000/1")):
-        path = tmp_path / name
-        source = ("-f", "lavfi", "-i", "testsrc2=size=64x48:rate=5:duration=1")
-        run_ffmpeg(*source, "-vf", f"setsar={aspect}:max=100000", "-c:v", "libx264", path)
+    """A few kilobytes, of which a small picture would have millions of rows."""
+    for size, aspect in (("64x2048", "1/64"), ("2048x64", "64/1")):
+        path = tmp_path / f"{size}.mp4"
+        source = ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=5:duration=1")
+        run_ffmpeg(*source, "-vf", f"setsar={aspect}", "-c:v", "libx264", path)
         assert "sample aspect ratio" in asyncio.run(Looker(LookLimits()).look(path))["error"]
     path = tmp_path / "line.png"
     Image.new("L", (3000, 2)).save(path)
-    assert "3000" not in (found := asyncio.run(Looker(LookLimits()).look(path)))["error"]
-    assert "50 times" in found["error"]
+    assert "50 times" in asyncio.run(Looker(LookLimits()).look(path))["error"]
 
 
 def test_small_pictures_are_not_taller_than_allowed(tmp_path, clip):
@@ -121,9 +120,9 @@ def test_small_pictures_are_not_taller_than_allowed(tmp_path, clip):
         assert 16 <= height <= TALLEST
     assert shown_size(256, 4 / 3) == (512, 384)
     path = tmp_path / "narrow.mp4"
-    run_ffmpeg("-i", clip, "-vf", "setsar=1/400:max=1000", "-c:v", "libx264", path)
+    run_ffmpeg("-i", clip, "-vf", "setsar=1/64", "-c:v", "libx264", path)
     height, width = frame_at(probe(path), 0.0).shape
-    assert (height, width) == (3840, 16)
+    assert (height, width) == (3840, 80)
 
 
 class Wire(asyncio.Transport):

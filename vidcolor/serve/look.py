@@ -200,7 +200,7 @@ def _check_proportion(path: Path, width: Fraction | int, height: int, limits: Lo
     if max(width / height, height / width) > limits.proportion:
         raise MediaError(
             f"{path} would be displayed {limits.proportion:g} times longer on one side than on the "
-            "other, or more; correct its sample aspect ratio, or crop it, first"
+            "other, or more; correct its sample aspect ratio, or crop it"
         )
 
 
