@@ -3,7 +3,9 @@
 import json
 import shutil
 import tomllib
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -17,9 +19,10 @@ from test_resume import decoded
 from vidcolor.cli import vidcolor as command
 from vidcolor.control.color_words import chroma_of
 from vidcolor.control.hue_map import HueMap, move_of
-from vidcolor.control.scenes import load_scenes
+from vidcolor.control.scenes import load_scenes, scenes_text
 from vidcolor.control.tint import Tint
 from vidcolor.errors import VidcolorError
+from vidcolor.media.scan import Shot
 
 QUICK = ("--render-factor", "4", "--device", "cpu", "--preset", "ultrafast")
 FIRSTS = (0, 20, 50)
@@ -283,3 +286,34 @@ def test_a_tint_warms_the_light_and_leaves_black_alone():
     assert blue[2] < 0 and red[2] < 0, "green"
     with pytest.raises(VidcolorError, match="use -100 to 100"):
         Tint(temperature=float("nan"))
+
+
+HOSTILE = {
+    "lists in lists": "a = " + "[" * 100_000,
+    "tables in tables": "[[scene]]\nfirst = 0\nlast = 1\ntint = " + "{a = " * 5000,
+    "a frame of 5000 digits": "[[scene]]\nfirst = 0\nlast = 0x" + "f" * 5000,
+    "a saturation of 4000 digits": "[[scene]]\nfirst = 0\nlast = 1\nsaturation = 1" + "0" * 4000,
+    "the home of nobody": '[[scene]]\nfirst = 0\nlast = 1\nmodel = "~nobody-has-this/x"',
+    "a long model": '[[scene]]\nfirst = 0\nlast = 1\nmodel = "' + "x" * 300 + '"',
+    "a long key": "[[scene]]\nfirst = 0\nlast = 1\n" + "x" * 100_000 + " = 1",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_file_made_to_do_harm_is_refused_in_one_short_line(tmp_path, text):
+    path = tmp_path / "film.scenes.toml"
+    path.write_text(text)
+    with pytest.raises(VidcolorError) as refusal:
+        load_scenes(path)
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 1000
+
+
+def test_the_file_of_a_film_with_an_odd_name_can_be_read(tmp_path):
+    """Comments of TOML may hold no control characters; names of films may."""
+    name = 'a\x7f"\n\t\udc80é.mp4'
+    shots = [Shot(number=0, begin=0, first_frame=0, frames=1)]
+    film = SimpleNamespace(path=Path(name), time_base=Fraction(1, 25), start=0.0)
+    path = tmp_path / "film.scenes.toml"
+    path.write_text(scenes_text(film, shots, [name], name), "utf-8")  # pyright: ignore
+    assert [scene.words for scene in load_scenes(path)] == ["frames 0 to 0"]
