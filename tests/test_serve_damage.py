@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import logging
-import shutil
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +12,11 @@ from typing import Any
 import pytest
 from conftest import run_ffmpeg
 from PIL import Image
-from servers import QUICK, ended, ready, running, start, until, upload
+from servers import QUICK, running, until, upload
 
 from vidcolor.media.probe import probe
 from vidcolor.preview import frame_at
+from vidcolor.serve.dispatch import Dispatcher
 from vidcolor.serve.guard import host_name
 from vidcolor.serve.jobs import Job, JobStore
 from vidcolor.serve.look import Looker
@@ -191,11 +191,18 @@ def test_what_json_cannot_say_is_refused(tmp_path, clip):
             answer = client.post("/api/v1/jobs", content=body, headers=kind)
             assert answer.status_code == 422, options
         assert client.get("/api/v1/jobs").json() == {"jobs": []}
-        until(lambda: ready(client))
-        # A film that fails leaves no pieces, which nobody could go on with.
-        bad = tmp_path / "bad.mp4"
-        shutil.copy(clip, bad)
-        job = ended(client, start(client, upload(client, bad), pix_fmt="nothing_of_ffmpegs"))
-        assert job["state"] == "failed"
-        left = {path.name for path in (server.data / "jobs" / job["id"]).iterdir()}
-        assert left <= {"job.json", "before.webp", "after.webp"}
+
+
+def test_a_film_that_fails_leaves_no_pieces(tmp_path, clip):
+    """Nobody could go on with them, and they would fill the disk for days."""
+    place, limits = Place(tmp_path), Limits(free_bytes=0)
+    uploads, jobs = UploadStore(place, limits), JobStore(place, limits)
+    dispatcher = Dispatcher(ServeSettings(data=tmp_path), jobs, uploads)
+    job = jobs.add(Job(id=new_id(), upload=new_id(), kind="film", name="a.mp4", suffix=".mp4"))
+    pieces = job.folder / ".result.mp4.vidcolor"
+    pieces.mkdir()
+    (pieces / "piece-0.mp4").write_bytes(b"x" * 1000)
+    dispatcher._hear({"event": "failed", "id": job.id, "error": "the server's disk is full"})
+    place.disk.close()
+    assert {path.name for path in job.folder.iterdir()} == {"job.json"}
+    assert (job.state, job.preview) == ("failed", None)

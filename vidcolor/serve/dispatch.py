@@ -353,6 +353,9 @@ class Dispatcher:
         job.state, job.error, job.ended = state, error, time.time()
         job.worked, job.begun = job.seconds, None
         job.stage, job.fps, job.seconds_left = None, None, None
+        if state == "failed":  # its pieces, which no other job goes on with, would fill the disk
+            job.preview = None
+            self.jobs.empty(job)
         self.jobs.save(job)
         if error:
             log.warning("job %s failed: %s", job.id, error)
