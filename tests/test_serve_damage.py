@@ -1,18 +1,15 @@
 """What may befall a server: damaged records, full disks, clients that do not read, odd films."""
 
 import asyncio
-import io
 import json
 import logging
-import socket
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import run_ffmpeg
 from PIL import Image
-from servers import QUICK, running, until, upload
+from servers import running, until, upload
 
 from vidcolor.media.probe import probe
 from vidcolor.preview import frame_at
@@ -22,10 +19,9 @@ from vidcolor.serve.jobs import Job, JobStore
 from vidcolor.serve.look import Looker
 from vidcolor.serve.pictures import TALLEST, WIDTH, shown_size
 from vidcolor.serve.place import Place, new_id
-from vidcolor.serve.server import STALLED, _protocol, address, known_names
+from vidcolor.serve.server import STALLED, _protocol
 from vidcolor.serve.settings import Limits, LookLimits, ServeSettings
 from vidcolor.serve.uploads import UploadStore
-from vidcolor.serve.worker import Coloring, Worker
 
 DAMAGE = [
     *(b"", b"[]", b"{}", b"null", b'"x"', b"\xff", b"[" * 100_000, b'{"name": 5}'),
@@ -77,28 +73,6 @@ def test_a_record_of_a_later_version_is_understood(tmp_path):
     damage(job.folder / "job.json", {"news": 1, "id": "another", "folder": "/"})
     (found,) = JobStore(place, Limits())
     assert (found.id, found.folder) == (job.id, job.folder)
-
-
-def worker_says(clip: Path, folder: Path, **settings: Any) -> list[dict[str, Any]]:
-    """What a worker says while it colors a film into `folder`."""
-    from vidcolor.cli.serve import ColorizeOptions
-
-    said = io.StringIO()
-    worker = Worker(said, "cpu", None, **settings)
-    options = {**ColorizeOptions().read(QUICK), "model": "lite"}
-    task = {"id": "1", "source": str(clip), "target": str(folder / "result.mp4"), "kind": "film"}
-    own = {"folder": str(folder), "options": options, "preview": None}
-    Coloring(worker, {**task, **own}).run()
-    return [json.loads(line) for line in said.getvalue().splitlines()]
-
-
-def test_a_film_ends_where_the_disk_would_be_too_full(tmp_path, clip):
-    *_, last = worker_says(clip, tmp_path, free_bytes=2**62)
-    assert last["event"] == "failed"
-    assert "disk is full" in last["error"]
-    assert not (tmp_path / "result.mp4").exists()
-    *_, last = worker_says(clip, tmp_path, free_bytes=1)
-    assert last["event"] == "done"
 
 
 def test_a_film_too_narrow_to_be_shown_is_refused(tmp_path):
@@ -168,15 +142,6 @@ def test_a_host_is_written_as_it_should_be():
         assert host_name(host) is None, host
     for host in ("[::1]:80", "LOCALHOST:", "127.0.0.1:8017"):
         assert host_name(host), host
-
-
-def test_the_printed_address_is_served(tmp_path):
-    """Of a server that listens everywhere, it has the machine's name."""
-    settings = ServeSettings(data=tmp_path, host="0.0.0.0", allowed_hosts=("color.example",))
-    assert set(known_names(settings)) == {"color.example", socket.gethostname()}
-    with socket.create_server(("0.0.0.0", 0)) as listener:
-        assert address(listener, "t").startswith(f"http://{socket.gethostname()}:")
-    assert known_names(replace(settings, host="127.0.0.1")) == ("color.example",)
 
 
 def test_what_json_cannot_say_is_refused(tmp_path, clip):
