@@ -160,3 +160,12 @@ def test_uploads_and_finished_jobs_survive(clip, tmp_path):
         assert client.get(f"/api/v1/jobs/{job['id']}").json() == job
         assert client.get(job["result"]).content == result
         assert client.get(job["source"]).content == clip.read_bytes()
+
+
+def test_a_server_without_its_device_says_why(tmp_path):
+    with running(tmp_path / "data", "--device", "cuda:99") as server, server.client() as client:
+        health = until(lambda: client.get("/api/v1/health").json().get("detail"))
+        assert health.startswith("there is no device 'cuda:99' here")
+        assert client.get("/api/v1/health").status_code == 503
+        assert "vidcolor_ready 0\n" in client.get("/api/v1/metrics").text
+        assert server.end() == 128 + signal.SIGTERM

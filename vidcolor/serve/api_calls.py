@@ -185,7 +185,7 @@ def router(service: Service, guard: Guard) -> APIRouter:
         status = "ending" if service.closing.is_set() else "starting"
         answer: Mapping[str, Any] = {"status": status}
         if service.dispatcher.trouble:
-            answer = {"status": "failing", "detail": f"the worker {service.dispatcher.trouble}"}
+            answer = {"status": "failing", "detail": service.dispatcher.trouble}
         return JSONResponse(answer, 503)
 
     @api.get(

@@ -214,12 +214,16 @@ class Dispatcher:
             _kill(process)
             status = await process.wait()
             self.ready = None
-            self.trouble = _reason(status)
+            self.trouble = self.trouble or f"the worker process {_reason(status)}"
             self._worker_ended(_reason(status))
 
     def _hear(self, said: dict[str, Any]) -> None:
         """One message of the worker."""
         event = said.pop("event")
+        if event == "unready":
+            log.error("the model cannot be used: %s", said["error"])
+            self.trouble = said["error"]
+            return
         if event == "ready":
             self.ready, self.trouble = said, None
             self._feed_lanes()

@@ -24,7 +24,7 @@ from filelock import FileLock
 
 from vidcolor.batch import Job, Outcome, run
 from vidcolor.choices import film_settings, render_settings, still_settings
-from vidcolor.errors import MediaError
+from vidcolor.errors import MediaError, VidcolorError
 from vidcolor.inference.settings import RenderSettings
 from vidcolor.resume.done_log import DoneLog
 from vidcolor.resume.manifest import Manifest
@@ -88,7 +88,11 @@ class Worker:
 
     def run(self, tasks: IO[str], model: str, grace: float) -> None:
         """Load `model`, then do tasks until there are no more."""
-        colorizer = self.colorizer(model, RenderSettings())
+        try:
+            colorizer = self.colorizer(model, RenderSettings())
+        except VidcolorError as error:
+            self.say("unready", error=str(error))
+            return
         self.say("ready", model=model, device=str(colorizer.device))
         threads = [
             threading.Thread(target=self._work, args=(lane,), daemon=True)
@@ -180,7 +184,6 @@ class Worker:
         """A contact sheet: the frames first, then column by column."""
         from vidcolor.arrays import colorize_array
         from vidcolor.batch import kind_of
-        from vidcolor.errors import VidcolorError
         from vidcolor.preview import frames_of, still_of, usual_times
         from vidcolor.serve.pictures import write_webp
 
