@@ -1,6 +1,7 @@
 """Imports point downward: what each room of the package may import, held by reading the source."""
 
 import ast
+import configparser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,3 +106,12 @@ def test_a_library_is_used_only_where_it_belongs(room: str):
         library = module.split(".")[0]
         assert room in ONLY_IN.get(library, {room}), f"{path} imports {module}"
         assert room not in NEVER_IN.get(library, set()), f"{path} imports {module}"
+
+
+def test_every_package_is_installed():
+    config = configparser.ConfigParser(interpolation=None)
+    setup = Path(__file__).parents[1] / "setup.cfg"
+    config.read_string(setup.read_text("utf-8"))
+    listed = {name for name in config["options"]["packages"].split() if "._data" not in name}
+    folders = {path.parent for path in PACKAGE.rglob("__init__.py")}
+    assert listed == {".".join(path.relative_to(PACKAGE.parent).parts) for path in folders}
