@@ -1,5 +1,6 @@
 """Stores, claims and scratch folders of `vidcolor archive`, without a film."""
 
+import errno
 import json
 import os
 import threading
@@ -10,9 +11,10 @@ import pytest
 from vidcolor.archive.claims import MOST, Claimed, Claims, TooManyDeathsError
 from vidcolor.archive.films import find_films
 from vidcolor.archive.journal import Journal
-from vidcolor.archive.layout import FilmFolder, SourceFilm, film_folder, read_record
+from vidcolor.archive.layout import RUNS, FilmFolder, SourceFilm, film_folder, read_record
 from vidcolor.archive.local_store import LocalStore
 from vidcolor.archive.scratch import ChangedSourceError, Scratch
+from vidcolor.archive.status import archive_state
 from vidcolor.archive.store import Entry, check_creates_once, check_name, open_store
 from vidcolor.errors import MediaError, StorageError, VidcolorError
 
@@ -278,3 +280,60 @@ def test_what_killed_workers_left_in_scratch_is_removed(tmp_path: Path):
         assert used.exists()
     assert not left.exists()
     assert not used.exists()
+
+
+ODD = ["1e400", "-1e400", "NaN", "1" + "0" * 400, "99999999999999", '"soon"', "[1]", "true", "null"]
+"""What may stand in a record for a time."""
+
+
+@pytest.mark.parametrize("expires", ODD)
+def test_a_claim_until_some_odd_time_does_not_count(tmp_path: Path, expires: str):
+    """That of a clock which is years ahead would keep everyone from a film for years."""
+    store = LocalStore(tmp_path)
+    store.write(FOLDER.claim("film", 1), f'{{"run": "x", "expires": {expires}}}'.encode())
+    with Claims(store, "one", "here").taken(FOLDER, "film", "a.mp4") as generation:
+        assert generation == 2
+        assert archive_state(store).open[0].working == 1
+
+
+@pytest.mark.parametrize("updated", ODD)
+def test_the_state_can_be_told_whatever_stands_in_a_record(tmp_path: Path, updated: str):
+    store = LocalStore(tmp_path)
+    store.write(f"{RUNS}/one.json", f'{{"updated": {updated}}}'.encode())
+    assert archive_state(store).runs[0]["state"] in ("running", "stopped")
+
+
+def test_the_lists_are_written_whatever_stands_in_them(tmp_path: Path):
+    store = LocalStore(tmp_path)
+    store.write("a.color.mp4", b"film")
+    good = {"film": "a.mp4", "result": "a.color.mp4", "folder": ".vidcolor/a"}
+    odd = ['{"result": ["a"]}', '{"result": "a.color.mp4", "folder": {}}', "[" * 100_000, "[]", "{"]
+    store.write("done.jsonl", "\n".join(odd[:1] + odd[2:]).encode())
+    store.write(".vidcolor/a/done.json", json.dumps(good).encode())
+    store.write(".vidcolor/b/done.json", b'{"result": {"x": 1}}')
+    Journal(store).publish(complete=True)
+    assert json.loads(store.read("done.jsonl") or b"") == good
+    store.write("done.jsonl", odd[1].encode())
+    Journal(store).publish(complete=True)
+    assert json.loads(store.read("done.jsonl") or b"")["result"] == "a.color.mp4"
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_neither_links_nor_pipes_are_fetched(
+    tmp_path: Path, linked: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """A pipe would be waited for without end, a link would lead out of the store."""
+    (tmp_path / "secret").write_text("secret")
+    (root := tmp_path / "store").mkdir()
+    (root / "link").symlink_to(tmp_path / "secret")
+    os.mkfifo(root / "pipe")
+    if not linked:  # as on another file system
+
+        def refuse(*arguments: object, **named: object) -> None:
+            raise OSError(errno.EXDEV, "another file system")
+
+        monkeypatch.setattr(os, "link", refuse)
+    for name in ("link", "pipe"):
+        with pytest.raises((StorageError, OSError)):
+            LocalStore(root).fetch(name, tmp_path / "fetched")
+        assert not os.path.lexists(tmp_path / "fetched")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from vidcolor.archive.layout import FilmFolder, read_json, to_json
+from vidcolor.archive.layout import FilmFolder, read_json, time_of, to_json
 from vidcolor.archive.store import Store
 from vidcolor.errors import VidcolorError
 
@@ -25,6 +25,10 @@ SECONDS = 60.0
 
 RENEWALS = 4
 """In that time."""
+
+LONGEST = 3600.0
+"""Seconds; a claim that would last longer was written by a clock that is wrong, and does not count.
+"""
 
 MOST = 8
 """Claims on one thing that ran out, one after the other: each time, whoever worked died."""
@@ -100,8 +104,8 @@ class Claims:
         )
 
     def _left(self, found: dict) -> float:
-        expires = found.get("expires")
-        return expires - self.clock() if isinstance(expires, (int, float)) else 0.0
+        left = time_of(found, "expires") - self.clock()
+        return left if left < LONGEST else 0.0
 
     def _dated(self, content: dict) -> bytes:
         return to_json({**content, "expires": self.clock() + self.seconds})

@@ -11,7 +11,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
-from vidcolor.archive.layout import DONE, FAILED, STATE, FilmFolder, SourceFilm, read_json, to_json
+from vidcolor.archive.layout import (
+    DONE,
+    FAILED,
+    STATE,
+    FilmFolder,
+    SourceFilm,
+    read_json,
+    text_of,
+    to_json,
+)
 from vidcolor.archive.scheduler import LASTING
 from vidcolor.archive.store import Store
 from vidcolor.archive.task import Failure, Quarantined
@@ -79,9 +88,9 @@ class Journal:
         results |= {target for _, target, _ in self._recent}
         listed, folders = set(), set()
         for line in self._lines(DONE, folder):
-            if line.get("result") in results:
-                listed.add(line["result"])
-                folders.add(line.get("folder"))
+            if (result := text_of(line, "result")) in results:
+                listed.add(result)
+                folders.add(text_of(line, "folder"))
                 yield line
         unlisted = [each.done for _, _, each in self._recent if each.path not in folders]
         cluttered: dict[str, list[str]] = {}
@@ -93,7 +102,7 @@ class Journal:
                     cluttered[path] = names
         with ThreadPoolExecutor(READERS) as readers:
             for record in readers.map(lambda name: read_json(self._store, name), unlisted):
-                result = record.get("result") if record else None
+                result = text_of(record, "result") if record else None
                 if record and result in results and result not in listed:
                     listed.add(result)
                     yield record
@@ -109,7 +118,7 @@ class Journal:
     def _tidy(self, path: str, names: list[str], results: set[str]) -> None:
         """Remove what a worker left that died between giving a film its name and cleaning up."""
         record = read_json(self._store, f"{path}/done.json") or {}
-        if record.get("result") in results:
+        if text_of(record, "result") in results:
             self._store.remove([name for name in names if name != FilmFolder(path).done])
 
     def _lines(self, name: str, folder: Path) -> Iterator[dict[str, Any]]:
@@ -118,7 +127,7 @@ class Journal:
             self._store.fetch(name, path)
             with path.open("rb") as file:
                 for line in file:
-                    with suppress(ValueError):  # the list was cut short
+                    with suppress(ValueError, RecursionError):  # the list was cut short
                         content = json.loads(line)
                         if isinstance(content, dict):
                             yield content

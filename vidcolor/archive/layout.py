@@ -113,6 +113,18 @@ def read_json(store: Store, name: str) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
+def time_of(record: Mapping[str, Any], name: str) -> float:
+    """Unix time, which anyone may have written there; 0.0 for anything else."""
+    value = record.get(name)
+    return float(value) if isinstance(value, (int, float)) and 0 <= value < 1e11 else 0.0
+
+
+def text_of(record: Mapping[str, Any], name: str) -> str | None:
+    """Text, which anyone may have written there; None for anything else."""
+    value = record.get(name)
+    return value if isinstance(value, str) else None
+
+
 def write_plan(store: Store, folder: FilmFolder, plan: FilmPlan) -> FilmPlan:
     """Put the plan there, or return the one that is there already."""
     content = to_json(asdict(plan))

@@ -94,17 +94,27 @@ class LocalStore:
             path.unlink(missing_ok=True)
             with suppress(OSError):  # a second name, where that is possible, instead of a copy
                 os.link(last, path, src_dir_fd=parent, follow_symlinks=False)
+            if path.is_symlink() or path.exists():
+                try:
+                    self._check_file(name, path.lstat())
+                except StorageError:
+                    path.unlink()
+                    raise
                 return
             source = os.fdopen(os.open(last, FILE, dir_fd=parent), "rb")
-            with source, path.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
+            with source:
+                self._check_file(name, os.fstat(source.fileno()))
+                with path.open("wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
 
     def local_path(self, name: str) -> Path | None:
         with self._parent(name) as (parent, last):
-            state = os.stat(last, dir_fd=parent, follow_symlinks=False)
-            if not stat.S_ISREG(state.st_mode):
-                raise StorageError(f"{self.root / name} is a link or no file; it is not read")
+            self._check_file(name, os.stat(last, dir_fd=parent, follow_symlinks=False))
         return (self.root / name).absolute()
+
+    def _check_file(self, name: str, state: os.stat_result) -> None:
+        if not stat.S_ISREG(state.st_mode):
+            raise StorageError(f"{self.root / name} is a link or no file; remove it")
 
     def remove(self, names: Iterable[str]) -> None:
         for name in names:

@@ -13,6 +13,7 @@ from vidcolor.archive.layout import (
     FilmFolder,
     read_json,
     read_plan,
+    time_of,
 )
 from vidcolor.archive.store import Store
 
@@ -89,25 +90,21 @@ def _open_film(store: Store, path: str, names: set[str], now: float) -> OpenFilm
     if film is None:
         return None
     finished = sum(name.startswith("piece-") and name.endswith(".json") for name in names)
-    working = sum(_number(claim.get("expires")) > now for claim in found)
+    working = sum(time_of(claim, "expires") > now for claim in found)
     return OpenFilm(film, len(plan.plan.pieces) if plan else 1, finished, working)
 
 
 def _runs(store: Store, names: list[str], now: float) -> list[dict[str, Any]]:
     """Those that have not ended and, if there are none, the one that ended last."""
     records = [record for name in names if (record := read_json(store, name))]
-    records.sort(key=lambda record: -_number(record.get("updated")))
+    records.sort(key=lambda record: -time_of(record, "updated"))
     counts: Counter[str] = Counter()
     shown = []
     for record in records:
-        silent = now - _number(record.get("updated"))
+        silent = now - time_of(record, "updated")
         ended = record.get("ended") is True
         state = "ended" if ended else "running" if silent < STALE else "stopped"
         counts[state] += 1
         shown.append({**record, "state": state, "silent": round(silent, 1)})
     running = [record for record in shown if record["state"] == "running"]
     return running or shown[:1]
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
