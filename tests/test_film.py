@@ -17,7 +17,7 @@ from vidcolor.errors import DeviceError, MediaError
 from vidcolor.film import colorize_film
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.settings import RenderSettings
-from vidcolor.media.containers import EncodeSettings
+from vidcolor.media.containers import HARDWARE, EncodeSettings
 from vidcolor.settings import FilmSettings
 from vidcolor.still import colorize_image
 from vidcolor.weights.catalog import LITE
@@ -132,6 +132,19 @@ def test_out_of_memory_after_coloring_says_what_to_do(
     monkeypatch.setattr(pipeline, step, full)
     with pytest.raises(DeviceError, match=remedy):
         colorize_film(clip, tmp_path / "film.mp4", colorizer)
+
+
+def test_without_a_hardware_encoder_the_default_is_taken_and_said(
+    clip, colorizer, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(HARDWARE, 8, ("no_such_encoder",))
+    notes = []
+    settings = FilmSettings(encode=EncodeSettings(codec="auto-hw"))
+    colorize_film(clip, tmp_path / "film.mp4", colorizer, settings, on_note=notes.append)
+    assert notes == [
+        "encoding with libx264, since no hardware encoder works here with this film and these "
+        "options"
+    ]
 
 
 def test_an_old_result_stays_when_a_run_fails(clip, colorizer, tmp_path, monkeypatch):

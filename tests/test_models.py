@@ -1,5 +1,7 @@
 """The networks, at a small width, against frozen answers and against their definition."""
 
+from dataclasses import replace
+
 import pytest
 import tiny
 import torch
@@ -125,3 +127,27 @@ def test_upsampling_blurs_towards_the_bottom_right():
     up.load_state_dict({"conv.weight": torch.eye(4)[..., None, None], "conv.bias": torch.zeros(4)})
     x = torch.tensor([[1.0, 2.0, 3.0, 4.0]]).view(1, 4, 1, 1)
     assert up(x).flatten().tolist() == [1.0, 1.5, 2.0, 2.5]
+
+
+@pytest.mark.parametrize("shape", [DEEP, WIDE], ids=["deep", "wide"])
+def test_what_makes_a_network_faster_on_a_gpu_changes_no_color(shape):
+    narrow = replace(shape, widths=(8, 8, 16, 16), ups=(16, 24, 24, 20), decoder=(32, 32, 24, 12))
+    torch.manual_seed(0)
+    network = UNet(narrow).eval()
+    for name, values in network.state_dict().items():
+        if name.endswith(("running_mean", "norm.bias", "bn1.bias", "bn2.bias", "bn3.bias")):
+            values.normal_(0, 0.2)
+        elif name.endswith("running_var"):
+            values.uniform_(0.5, 1.5)
+    finished = network.for_tensor_cores()
+    luma = torch.rand(2, 1, 48, 48)
+    with torch.inference_mode():
+        want, made = network.rgb(luma), finished.rgb(luma)
+    torch.testing.assert_close(made, want, atol=1e-5, rtol=0)
+    assert torch.equal(network.rgb(luma), want)  # it is a copy
+    norms = [
+        sum(isinstance(part, torch.nn.BatchNorm2d) for part in one.modules())
+        for one in (network, finished)
+    ]
+    assert norms[1] < norms[0] / 3
+    assert finished.head.in_channels % 8 == 0 != network.head.in_channels % 8

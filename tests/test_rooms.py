@@ -42,6 +42,9 @@ MAY_IMPORT = {
         "settings",
         "errors",
     },
+    "bench": {
+        *("film", "settings", "inference", "chroma", "media", "models", "resume", "errors"),
+    },
     "batch": {"resume", "media", "errors"},
     "choices": {"batch", "inference", "chroma", "media", "resume", "settings", "errors"},
     "archive": {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vidcolor.errors import MediaError, VidcolorError
-from vidcolor.media.containers import EncodeSettings, default_suffix
+from vidcolor.media.containers import HARDWARE, EncodeSettings, default_suffix
 from vidcolor.media.probe import probe
 from vidcolor.media.target import check_target
 from vidcolor.settings import FilmSettings
@@ -86,6 +86,17 @@ def test_a_hardware_encoder_that_does_not_run_here_is_an_error(film, tmp_path):
         assert "cannot encode with h264_nvenc" in str(error)
     else:
         pytest.skip("it runs here")
+
+
+def test_the_first_hardware_encoder_that_works_is_taken(film, tmp_path, monkeypatch):
+    """Another encoder stands in for hardware that this machine may not have."""
+    auto = EncodeSettings(codec="auto-hw")
+    monkeypatch.setitem(HARDWARE, 8, ("no_such_encoder", "mpeg4", "libx265"))
+    settings = check_target(film, tmp_path / "colored.mp4", auto)
+    assert (settings.codec, settings.crf) == ("mpeg4", 2)
+    monkeypatch.setitem(HARDWARE, 8, ("no_such_encoder",))
+    assert check_target(film, tmp_path / "colored.mp4", auto).codec == "libx264"
+    assert check_target(film, tmp_path / "colored.webm", auto).codec == "libvpx-vp9"
 
 
 def test_the_source_is_never_the_target(film, tmp_path):

@@ -16,6 +16,7 @@ from vidcolor.chroma.temporal.filter import FilterState
 from vidcolor.errors import MediaError
 from vidcolor.inference.colorizer import Colorizer
 from vidcolor.inference.mark import color_mark
+from vidcolor.media.containers import AUTO_HARDWARE, HARDWARE
 from vidcolor.media.join import join
 from vidcolor.media.probe import Film, probe
 from vidcolor.media.process import EndedEarly
@@ -97,6 +98,8 @@ def colorize_film(
     start, end, pieces = settings.start, settings.end, settings.pieces
     film = probe(source, deinterlace=settings.deinterlace)
     work = replace(film_work(film, target, colorizer, settings), look=on_colors)
+    if settings.encode.codec == AUTO_HARDWARE:
+        on_note(f"encoding with {work.encode.codec}, {_why(work.encode.codec)}")
     plan = settings.plan
     if plan is None and settings.keep:
         on_note("looking for shots")
@@ -154,6 +157,13 @@ def colorize_film(
     seconds = time.monotonic() - started
     # A piece that is started again meets the same damage again.
     return Report(target, frames, seconds, tuple(dict.fromkeys(warnings)), kept)
+
+
+def _why(codec: str | None) -> str:
+    """Why `auto-hw` has led to this encoder."""
+    if any(codec in some for some in HARDWARE.values()):
+        return "a hardware encoder that works here"
+    return "since no hardware encoder works here with this film and these options"
 
 
 def film_work(film: Film, target: Path, colorizer: Colorizer, settings: FilmSettings) -> Work:

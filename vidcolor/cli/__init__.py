@@ -34,6 +34,8 @@ def main() -> None:
     """The console script."""
     # Threads that spin beside ffmpeg's are up to 15 times slower; torch reads this on import.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # OpenCV's small pictures gain little from threads, which take time from ffmpeg's.
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", str(max(1, (os.cpu_count() or 1) // 8)))
     prepare_streams()
     catch_signals()
     show_warnings()

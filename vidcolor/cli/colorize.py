@@ -79,7 +79,8 @@ from vidcolor.weights.catalog import MODELS
 )
 @click.option(
     "--codec",
-    help="ffmpeg encoder, such as libx265, h264_nvenc or ffv1. Films only.  "
+    help="ffmpeg encoder, such as libx265, h264_nvenc or ffv1; auto-hw for one in hardware, where "
+    "there is one. Films only.  "
     "[default: libx264; libx265 above 8 bits; libvpx-vp9 in webm]",
 )
 @click.option(

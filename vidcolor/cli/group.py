@@ -38,6 +38,7 @@ COMMANDS = {
     "train": Entry("vidcolor.cli.train:train", "Train a model on color photos."),
     "evaluate": Entry("vidcolor.cli.evaluate:evaluate", "Measure results or a model."),
     "serve": Entry("vidcolor.cli.serve:serve", "Color in a browser or over HTTP."),
+    "bench": Entry("vidcolor.cli.bench:bench", "Measure the speed of this machine."),
     "info": Entry("vidcolor.cli.info:info", "Show the ffmpeg, device and models in use."),
 }
 

@@ -71,6 +71,8 @@ class Colorizer:
         self.device = choose_device(str(device))
         self.dtype = choose_precision(settings.precision, self.device)
         self._on_note = on_note
+        if self.device.type == "cuda" and self.dtype != torch.float32:
+            generator = generator.for_tensor_cores()
         self._given = generator if self.dtype != torch.float32 else None
         self.generator = self._on_device(generator)
         self._set(settings)

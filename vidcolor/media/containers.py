@@ -19,7 +19,8 @@ class EncodeSettings:
     """How the picture is encoded; None is the default for the film and its container."""
 
     codec: str | None = None
-    """ffmpeg's name of an encoder, for example libx264, libx265, h264_nvenc, ffv1."""
+    """ffmpeg's name of an encoder, for example libx264, libx265, h264_nvenc, ffv1; "auto-hw" for
+    one in hardware, where the machine has one."""
     crf: int | None = None
     """Constant quality in the encoder's own scale; lower is better and larger. See `quality`."""
     preset: str | None = None
@@ -32,6 +33,16 @@ class EncodeSettings:
 
 MUXERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
 """ffmpeg's muxer for every suffix that a colored film can have."""
+
+AUTO_HARDWARE = "auto-hw"
+"""As a codec: the first of these that works on this machine for the film, else the default."""
+
+HARDWARE = {
+    8: ("h264_nvenc", "h264_videotoolbox", "h264_qsv", "h264_amf"),
+    10: ("hevc_nvenc", "hevc_videotoolbox", "hevc_qsv"),
+}
+"""Encoders in hardware, by the most bits that they take. VAAPI is none of them: it takes only
+pictures that are in its own memory already."""
 
 DEFAULT_PRESET = {"libx264": "medium", "libx265": "medium"}
 
@@ -70,7 +81,8 @@ def complete(film: Film, settings: EncodeSettings, suffix: str = ".mkv") -> Enco
 
     Raises MediaError for "copy", which is no encoder.
     """
-    codec = settings.codec or _default_codec(film, suffix)
+    wanted = None if settings.codec == AUTO_HARDWARE else settings.codec
+    codec = wanted or _default_codec(film, suffix)
     if codec == "copy":
         raise MediaError(
             "the colored picture cannot be copied, it has to be encoded; leave --codec out, or "

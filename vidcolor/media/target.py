@@ -1,5 +1,7 @@
 """Whether a film can be written, checked by a trial before hours of work."""
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from vidcolor.errors import MediaError
 from vidcolor.media import graph
 from vidcolor.media.binary import choose_ffmpeg
 from vidcolor.media.containers import (
+    AUTO_HARDWARE,
+    HARDWARE,
     EncodeSettings,
     complete,
     encoder_options,
@@ -36,6 +40,11 @@ def check_target(film: Film, target: Path, settings: EncodeSettings) -> EncodeSe
     machine or that does not fit the other, for a folder that cannot be written, and for a target
     that is the source itself.
     """
+    if settings.codec == AUTO_HARDWARE:
+        depth = min(depth for depth in HARDWARE if depth >= min(film.bit_depth, max(HARDWARE)))
+        for codec in HARDWARE[depth]:
+            with suppress(MediaError):
+                return check_target(film, target, replace(settings, codec=codec))
     muxer(target.suffix)
     if target.is_dir():
         raise MediaError(f"{target} is a folder; name a file in it")

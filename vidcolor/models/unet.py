@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidcolor.models.finish import fold_norms, fold_pair, rounded_up, widen
 from vidcolor.models.imagenet import denormalize, normalize
 from vidcolor.models.layers import ConvReluNorm, SelfAttention, ShuffleUp
 from vidcolor.models.network import RgbGenerator
@@ -99,6 +101,8 @@ class UNet(RgbGenerator):
             channels = out
         self.up = ShuffleUp(channels, channels, norm=False)
         channels += 3
+        self.unused = 0
+        """Channels of zeros beside those of the last layers, see `for_tensor_cores`."""
         self.residual = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
         self.head = nn.Conv2d(channels, 3, 1)
 
@@ -124,6 +128,23 @@ class UNet(RgbGenerator):
     def empty(cls, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Self:
         return cls(UNetShape.of(tensors))
 
+    def for_tensor_cores(self) -> UNet:
+        """A copy with the norms folded that follow a convolution, and with channels of zeros beside
+        those of the last layers, where most of the arithmetic is, up to a multiple of 8."""
+        finished = copy.deepcopy(self).eval().requires_grad_(False)
+        fold_norms(finished.encoder)
+        for module in finished.modules():
+            if isinstance(module, ShuffleUp):
+                fold_pair(module, "conv", "norm")
+        channels = finished.head.in_channels
+        wide = rounded_up(channels)
+        for conv in finished.residual:
+            assert isinstance(conv, nn.Conv2d)
+            widen(conv, wide, wide)
+        widen(finished.head, wide, finished.head.out_channels)
+        finished.unused += wide - channels
+        return finished
+
     def input_size(self, render_size: int, width: float, height: float) -> tuple[int, int]:
         """Always the square, as in DeOldify."""
         return render_size, render_size
@@ -140,7 +161,11 @@ class UNet(RgbGenerator):
         x = self.middle(F.relu(self.norm(x), inplace=True))
         for block, skip in zip(self.blocks, reversed(skips), strict=True):
             x = block(x, skip)
-        x = torch.cat([self.up(x), gray], dim=1)
+        x = self.up(x)
+        parts = [x, gray]
+        if self.unused:
+            parts.append(x.new_zeros(len(x), self.unused, *x.shape[2:]))
+        x = torch.cat(parts, dim=1)
         branch = x
         for conv in self.residual:
             branch = F.relu(conv(branch), inplace=True)
