@@ -363,7 +363,6 @@ class Dispatcher:
         self.jobs.save(job)
         if error:
             log.warning("job %s failed: %s", job.id, error)
-            self.jobs.empty(job)  # no other job goes on after its pieces
         self.tell_state(job, "end")
         job.feed.end()
 
