@@ -135,16 +135,21 @@ def project(sight: Sight, basis: Tensor) -> Sight:
 
 
 @torch.inference_mode()
-def recall(sight: Sight, memories: Sequence[Memory], shares: Sequence[float]) -> Match:
+def recall(
+    sight: Sight,
+    memories: Sequence[Memory],
+    shares: Sequence[float],
+    temperature: float = TEMPERATURE,
+) -> Match:
     """The mean of what is remembered, each place weighted by how alike it is.
 
-    shares: in [0, 1], how much each of the memories counts.
+    shares: in [0, 1], how much each of the memories counts. temperature: as TEMPERATURE.
     """
     scores = torch.cat([sight.scores(memory.sight) for memory in memories], 1)
     weights = torch.cat([memory.weights for memory in memories])
     pairs = zip(memories, shares, strict=True)
     prior = torch.cat([share * memory.weights for memory, share in pairs])
     likeness = (scores - (weights < 0.5).to(scores)).amax(1)
-    odds = scores / TEMPERATURE + prior.clamp(min=1e-9).log()
+    odds = scores / temperature + prior.clamp(min=1e-9).log()
     values = F.softmax(odds, 1) @ torch.cat([memory.values for memory in memories])
     return Match(values.T.reshape(-1, *sight.size), likeness.view(sight.size))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vidcolor.chroma.resize import resize_planes
+from vidcolor.chroma.temporal.optical_flow import mean_around
 from vidcolor.control.corrections import aspect_of
 from vidcolor.control.matching import Memory, recall, remember, see
 from vidcolor.control.piece import Part
@@ -27,6 +28,10 @@ UNLIKE = 0.35
 """Likeness at which half of that is gone."""
 UNLIKE_RANGE = 0.08
 """Change in likeness that changes its odds e times."""
+TEMPERATURE = 0.1
+"""As of `recall`: more of the picture's places are averaged than of a frame of the same shot."""
+EVEN = 7
+"""Side, in cells, of the mean that is taken twice: a plain surface gets no patches."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,10 @@ class Palette(Part):
         across = (luma.numel() * self.aspect) ** 0.5
         size = max(32, round(across)), max(32, round(across / self.aspect))
         square = cv2.resize(luma[0].numpy(), size, interpolation=cv2.INTER_AREA)
-        match = recall(see(square), [self._memory], [1.0])
+        match = recall(see(square), [self._memory], [1.0], TEMPERATURE)
         cells = match.likeness.shape
         away = match.values - resize_planes(chroma[None], cells, "area")[0]
         away = away * (FARTHEST / away.norm(dim=0, keepdim=True).clamp(min=FARTHEST))
         away = away * (STRENGTH * torch.sigmoid((match.likeness - UNLIKE) / UNLIKE_RANGE))
+        away = mean_around(mean_around(away[None], EVEN), EVEN)[0]
         return chroma + resize_planes(away[None].contiguous(), chroma.shape[1:], "bilinear")[0]
