@@ -129,7 +129,7 @@ def test_short_shots_are_joined_until_a_piece_is_long_enough(cut_film, seconds, 
     assert plan.pieces[-1].end is None
 
 
-@pytest.mark.parametrize("name", ["variable.mp4", "film.ts"])
+@pytest.mark.parametrize("name", ["variable.mp4", pytest.param("film.ts", marks=pytest.mark.slow)])
 def test_pieces_made_in_any_order_by_any_process_are_the_film_made_at_once(
     films, name, colorizer, tmp_path
 ):
@@ -173,6 +173,7 @@ def test_a_film_that_cannot_be_sought_is_one_piece(films, colorizer, tmp_path):
     assert luma_of(several) == luma_of(one)
 
 
+@pytest.mark.slow
 def test_a_plan_that_seeking_does_not_hold_is_made_without_it(films, colorizer, tmp_path):
     """As where only the places that were tried can be sought exactly."""
     source, target = films("film.h264"), tmp_path / "target.mp4"
@@ -226,6 +227,7 @@ def test_a_film_with_a_plan_continues_after_the_pieces_that_are_made(cut_film, c
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "whole.mp4"]
 
 
+@pytest.mark.slow
 def test_a_kept_piece_that_was_damaged_is_made_again(cut_film, colorizer, tmp_path):
     plan, target = planned(cut_film, 3.5), tmp_path / "out.mp4"
     settings = FilmSettings(encode=FAST, plan=plan, keep=True)

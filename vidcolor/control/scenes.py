@@ -82,7 +82,7 @@ def load_scenes(path: Path) -> tuple[Scene, ...]:
         content = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise VidcolorError(f"{path} cannot be read ({error.strerror}); check its name") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise VidcolorError(f"{path} is no TOML ({error}); correct that line") from error
     except RecursionError as error:
         raise VidcolorError(
