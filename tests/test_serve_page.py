@@ -392,6 +392,23 @@ def test_job_survives_a_restart_of_the_server(
     assert frames(result) == frames(expected)
 
 
+def test_canceled_upload_leaves_nothing(
+    line: Line, server: Server, new_page: Callable[..., Page], clip: Path, tmp_path: Path
+):
+    page = new_page(server.through(line.port))
+    line.rate = 2_000_000
+    add(page, padded(clip, tmp_path / "unwanted.mp4", 24_000_000))
+    expect(page.locator(".file .figures")).to_have_text(re.compile(r"^[1-9]\d? %"), timeout=WAIT)
+    with page.expect_response(
+        lambda answer: answer.request.method == "DELETE" and answer.status == 204
+    ):
+        page.get_by_role("button", name="Cancel the upload").click()
+    page.reload()
+    expect(page.get_by_role("button", name="Choose files")).to_be_visible()
+    expect(page.locator("#jobs-title")).to_be_visible()
+    assert page.locator("#files li").filter(has_text="unwanted").count() == 0
+
+
 def test_job_is_canceled(page: Page, film: Path, tmp_path: Path):
     begin(page, copy_of(film, tmp_path / "canceled.mp4"))
     expect(page.locator(".job .figures")).to_contain_text("fps", timeout=WAIT)
@@ -518,7 +535,8 @@ def test_sheet_and_settings_work_by_keyboard(page: Page, clip: Path, tmp_path: P
     page.get_by_role("button", name="Choose files").focus()
     page.keyboard.press("Enter")
     wait_for_sheet(page)
-    radios = page.get_by_role("radio")
+    radios = page.get_by_role("radio", name=re.compile(r"^lite render factor \d+$"))
+    assert radios.count() >= 3
     radios.first.focus()
     page.keyboard.press("Space")
     chosen = [page.get_by_label("Render factor", exact=True).input_value()]
@@ -529,6 +547,11 @@ def test_sheet_and_settings_work_by_keyboard(page: Page, clip: Path, tmp_path: P
         "card => getComputedStyle(card).outlineStyle"
     )
     assert outline == "solid"
+    caption = page.locator(".caption")
+    first = caption.inner_text()
+    page.get_by_role("button", name="Next frame").focus()
+    page.keyboard.press("Enter")
+    expect(caption).not_to_have_text(first)
     page.get_by_role("button", name="Color the whole film").focus()
     page.keyboard.press("Enter")
     expect(page.locator(".job")).to_be_visible()

@@ -44,8 +44,18 @@ export class Sheet {
     this.grid = el("div", { class: "sheet" }, this.original);
     this.compare = new Compare();
     this.caption = el("p", { class: "small caption" });
-    this.large = el("div", { class: "large", hidden: true }, this.compare.element, this.caption);
     const still = upload.film.kind === "still";
+    this.large = el(
+      "div",
+      { class: "large", hidden: true },
+      this.compare.element,
+      el(
+        "div",
+        { class: "under" },
+        this.caption,
+        still ? null : button("Next frame", () => this.nextFrame()),
+      ),
+    );
     this.element = el(
       "section",
       { "aria-labelledby": "sheet-title" },
@@ -203,7 +213,7 @@ export class Sheet {
       seen.add(key);
       const card = this.cards.get(key) ?? this.newCard(key, column);
       card.column = column;
-      fill(card.frames, column.cells, (row) => `${column.label}, ${rows[row]?.label ?? ""}`);
+      fill(card.frames, column.cells); // the label says what they show
     }
     for (const [key, card] of this.cards) {
       if (seen.has(key)) continue;
@@ -234,7 +244,6 @@ export class Sheet {
     fill(
       this.original.firstChild,
       rows.map((row) => row.gray),
-      (row) => `The source, ${rows[row].label}`,
       rows.map((row) => row.label),
     );
   }
@@ -282,6 +291,12 @@ export class Sheet {
     return Array.from(this.cards.values()).find((card) => card.radio.checked) ?? null;
   }
 
+  nextFrame() {
+    this.row = (this.row + 1) % this.previews[0].rows.length;
+    this.drawLarge();
+    announce(this.caption.textContent);
+  }
+
   drawLarge() {
     const { rows } = this.previews[0];
     const column = this.chosen?.column;
@@ -298,14 +313,15 @@ export class Sheet {
 }
 
 /** Put pictures into a row of cells; an address that is null stands for one that is yet to come. */
-function fill(frames, addresses, alt, labels = []) {
+function fill(frames, addresses, labels = []) {
   while (frames.children.length > addresses.length) frames.lastChild.remove();
   addresses.forEach((address, row) => {
     const cell = frames.children[row] ?? el("span", { class: "cell", "data-row": row });
     if (!cell.parentNode) frames.append(cell);
     const image = cell.querySelector("img");
     if (address && image?.getAttribute("src") !== address) {
-      cell.replaceChildren(el("img", { src: address, alt: alt(row) }));
+      const alt = labels[row] ? `The source, ${labels[row]}` : "";
+      cell.replaceChildren(el("img", { src: address, alt }));
       if (labels[row]) cell.append(el("span", { class: "time", text: labels[row] }));
     } else if (!address && image) cell.replaceChildren();
   });

@@ -107,7 +107,16 @@ export class Upload {
     this.request?.abort();
     this.wake?.();
     remember(this, null);
-    if (this.url) fetch(this.url, { method: "DELETE", headers: TUS }).catch(() => {});
+    if (this.url) this.discard();
+  }
+
+  /** Delete what the server has; at first it may still be busy with the request that was ended. */
+  async discard() {
+    for (const wait of [0, 1000, 4000]) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      const answer = await this.ask("DELETE", this.url).catch(() => null);
+      if (answer && !passes(answer.status)) return;
+    }
   }
 
   tryNow() {
