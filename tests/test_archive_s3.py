@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from faulty_s3 import Faults, faulty_s3
 
 from vidcolor.archive.object_store import ObjectStore
 from vidcolor.archive.retrying import Retrying
 from vidcolor.archive.store import check_creates_once, open_store
+from vidcolor.cli import vidcolor
 from vidcolor.errors import StorageError, VidcolorError
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -78,6 +80,19 @@ def test_a_storage_that_stays_away_is_named_in_one_line(s3: Faults):
     store = Retrying(ObjectStore("s3://no-such-bucket/x"), lambda seconds: None)
     with pytest.raises(StorageError, match="cannot write s3://no-such-bucket/x"):
         store.create("a", b"")
+
+
+def test_status_takes_an_address(s3: Faults):
+    said = CliRunner().invoke(vidcolor, ["status", "s3://results/status"])
+    assert said.exit_code == 1
+    assert "s3://results/status is no DST of `vidcolor archive`" in said.stderr
+    store = open_store("s3://results/status")
+    store.write(".vidcolor/runs/one.json", b'{"how": "ray", "host": "there", "ended": true}')
+    store.write("a.color.mp4", b"film")
+    said = CliRunner().invoke(vidcolor, ["status", "s3://results/status"])
+    assert said.exit_code == 0
+    assert "ended    ray on there" in said.stdout
+    assert "1 done, 0 begun, 0 failed" in said.stdout
 
 
 def test_an_address_with_a_password_is_refused_and_not_repeated():
