@@ -358,6 +358,11 @@ WRONG_HINTS = [
     ("[[hint]]\nframe = 5\npoint = 6\ncolor = 'red'", "point: write 2 numbers in brackets"),
     ("[[hint]]\nframe = 5\nbox = [6, 4, 0, 4]\ncolor = 'red'", "the box is empty"),
     ("[[hint]]\n" + POINT + "radius = 0\ncolor = 'red'", "a radius of 0 pixels is no size"),
+    ("[[hint]]\nframe = 0x" + "f" * 5000 + "\ncolor = 'red'", "has a number larger than"),
+    ("[[hint]]\ntime = 1" + "0" * 400 + "\npoint = [6, 4]\ncolor = 'red'", "a number larger than"),
+    ("[[hint]]\ntime = 1e300\npoint = [6, 4]\ncolor = 'red'", "times are from 0 to 1e+06"),
+    ("[[hint]]\ntime = '" + "9" * 400 + "'\npoint = [6, 4]\ncolor = 'red'", "times are from 0"),
+    ("hint = " + "[" * 100_000, "too deep in each other"),
     ("[[hint]\n", "is no TOML"),
 ]
 

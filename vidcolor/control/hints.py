@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from vidcolor.control.color_words import chroma_of
 from vidcolor.control.stills import frames_at
+from vidcolor.control.toml_file import load_toml
 from vidcolor.errors import MediaError, VidcolorError
 from vidcolor.media.probe import Film
 from vidcolor.media.scan import Scan
@@ -20,6 +20,10 @@ from vidcolor.media.scan import Scan
 KEYS = ("frame", "time", "point", "radius", "box", "color")
 RADIUS = 0.02
 """Radius of a point without one, in heights of the picture."""
+
+
+LATEST = 1e6
+"""Seconds that no film lasts."""
 
 
 class Hint(NamedTuple):
@@ -53,12 +57,7 @@ def load_hints(path: Path, film: Film, scan: Scan) -> tuple[Hint, ...]:
 
     Raises VidcolorError, in one line, for whatever cannot be carried out.
     """
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise VidcolorError(f"{path} cannot be read ({error.strerror}); check its name") from error
-    except ValueError as error:
-        raise VidcolorError(f"{path} is no TOML ({error}); correct that line") from error
+    content = load_toml(path)
     _check_keys(content, ("hint",), str(path))
     entries = content.get("hint", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -120,8 +119,8 @@ def _frame(entry: Mapping[str, Any], where: str, film: Film, scan: Scan) -> int:
         return frame
     seconds = _seconds(entry["time"], where)
     try:
-        if seconds < 0:
-            raise MediaError("times count from 0")
+        if not 0 <= seconds < LATEST:
+            raise MediaError(f"times are from 0 to {LATEST:g}")
         (frame,) = frames_at(film, scan, [seconds])
     except MediaError as error:
         raise VidcolorError(f"{where}: there is no frame at {seconds:g} s ({error})") from error
@@ -162,7 +161,7 @@ def _check_keys(entry: Mapping[str, Any], known: Sequence[str], where: str) -> N
         if name not in known:
             close = get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(known)}"
-            raise VidcolorError(f"{where} has the unknown key {name!r}; {hint}")
+            raise VidcolorError(f"{where} has the unknown key {name[:40]!r}; {hint}")
 
 
 def planes_of(hints: Sequence[Hint], width: int, height: int) -> NDArray:

@@ -1,7 +1,6 @@
 """The file of a film's scenes: what is set for some stretches of it, and for no others."""
 
 import json
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from vidcolor.chroma.temporal.settings import SmoothSettings
 from vidcolor.control.hue_map import HueMap, move_of
 from vidcolor.control.piece import Part
 from vidcolor.control.tint import Tint
+from vidcolor.control.toml_file import load_toml
 from vidcolor.errors import VidcolorError
 from vidcolor.inference.settings import RenderSettings
 from vidcolor.media.clock import clock
@@ -34,10 +34,6 @@ HEAD = """\
 #   map = ["blue -> brown", "#4060a0 -> #705030"]  hues that are moved
 # Frames count from 0. Scenes may be joined, divided or left out. `time` and `still` are not read.
 """
-
-
-LARGEST = 2**53
-"""Integers beyond are slips."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +74,7 @@ def load_scenes(path: Path) -> tuple[Scene, ...]:
 
     Raises VidcolorError, in one line, for whatever cannot be carried out.
     """
-    try:
-        content = tomllib.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise VidcolorError(f"{path} cannot be read ({error.strerror}); check its name") from error
-    except ValueError as error:
-        raise VidcolorError(f"{path} is no TOML ({error}); correct that line") from error
-    except RecursionError as error:
-        raise VidcolorError(
-            f"{path} has lists or tables too deep in each other; scenes have none"
-        ) from error
+    content = load_toml(path)
     _check_keys(content, ("scene",), str(path))
     entries = content.get("scene", [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
@@ -195,19 +182,12 @@ def _check_keys(entry: Mapping[str, Any], known: Sequence[str], where: str) -> N
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise VidcolorError(f"{value!r} is no number; write it without quotation marks")
-    return float(value if isinstance(value, float) else _sensible(value))
+    return float(value)
 
 
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise VidcolorError(f"{value!r} is no whole number; write one without quotation marks")
-    return _sensible(value)
-
-
-def _sensible(value: int) -> int:
-    """Python neither shows an integer of thousands of digits nor makes a float of it."""
-    if abs(value) > LARGEST:
-        raise VidcolorError(f"it is larger than {LARGEST}; correct it")
     return value
 
 
