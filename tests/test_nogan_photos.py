@@ -87,6 +87,7 @@ def test_photos_that_were_cut_off_are_broken(folder, length):
 LOOKED = """
 import sys
 from pathlib import Path
+from torch import distributed
 from vidcolor.nogan import photos
 from vidcolor.nogan.distributed import join_processes
 
@@ -99,6 +100,8 @@ list(found)
 list(found)
 print(context.rank, at_start, len(looked), found.gray, found.broken, found.small,
       found.fingerprint(), flush=True)
+context.wait()
+distributed.destroy_process_group()
 """
 
 
