@@ -85,6 +85,8 @@ def test_a_film_that_cannot_be_entered_in_its_middle(colorizer, tmp_path):
         *("-c:v", "libx264", "-preset", "veryfast", "-g", "20", "-bf", "2", source),
     )
     colorize_film(source, whole, colorizer, SAVED)
+    # Only a run that goes on within a piece has the encoder seek.
+    assert stopped(source, target, colorizer, 140).checkpoints
     manifest = stopped(source, target, colorizer, 175)
     assert not manifest.seekable
     assert manifest.frames > 160

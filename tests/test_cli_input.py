@@ -71,7 +71,7 @@ def folder(clip, tmp_path, monkeypatch):
         (["evaluate", "film.mp4", "--reference", "film.mp4", "--smooth", "off"], "with --model"),
         (
             ["train", "tinny", "--data", "."],
-            "that come with vidcolor are artistic, lite, stable, tiny",
+            "that come with vidcolor are artistic, lite, pix2pix",
         ),
     ],
 )

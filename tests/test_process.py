@@ -17,19 +17,23 @@ from vidcolor.media.write import write_piece
 
 
 def children() -> list[int]:
-    """Process ids of this process's children, zombies included."""
+    """Process ids of the ffmpegs that this process has started, zombies included.
+
+    Other tests may have left servers of Python's multiprocessing.
+    """
     return [
         int(entry.name)
         for entry in Path("/proc").iterdir()
-        if entry.name.isdigit() and _parent(entry) == os.getpid()
+        if entry.name.isdigit() and _name_and_parent(entry) == ("ffmpeg", os.getpid())
     ]
 
 
-def _parent(entry: Path) -> int | None:
+def _name_and_parent(entry: Path) -> tuple[str, int] | None:
     try:
-        return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        before, _, after = (entry / "stat").read_text().rpartition(")")
     except OSError:
         return None
+    return before.partition("(")[2][:6], int(after.split()[1])
 
 
 @pytest.fixture

@@ -218,7 +218,7 @@ def make_pieces(
             store.complete()
         except EndedEarly:
             # After its seek to the piece, the encoder got other frames than a decoder that starts
-            # at the beginning. What is finished is right; the rest becomes one piece, not sought.
+            # at the beginning. What is finished is right; the rest is made without seeking.
             if not store.manifest.seekable or not store.pieces:
                 raise
             store.give_up_seeking()
@@ -280,8 +280,11 @@ def _filter_state(store: PieceStore) -> FilterState | None:
 def _numbered(
     luma: Iterator[LumaFrame], work: Work, pieces: PieceSettings, store: PieceStore
 ) -> Iterator[tuple[int, LumaFrame]]:
-    """Every frame with the number of its piece; a film that cannot be entered is one piece."""
-    settings = pieces if store.manifest.seekable else None
+    """Every frame with the number of its piece.
+
+    A film that cannot be entered is one piece, if the encoder decodes it once more.
+    """
+    settings = pieces if store.manifest.seekable or work.full is not None else None
     return in_pieces(luma, work.film.time_base, settings, len(store.pieces), store.begun)
 
 

@@ -239,7 +239,7 @@ class PieceStore:
         self.save()
 
     def give_up_seeking(self) -> None:
-        """Note that seeking in the film gives other frames, and that the rest is one piece."""
+        """Note that seeking in the film gives other frames."""
         self.manifest.seekable = False
         self.save()
 
