@@ -205,6 +205,7 @@ def test_a_broken_film_is_put_aside_and_the_rest_is_colored(job: JobSettings, wi
     assert tried.failures == {"film": 1}
 
 
+@pytest.mark.slow
 def test_a_film_that_killed_every_worker_is_tried_again_if_asked(job: JobSettings, source: Path):
     job = replace_source(job, source)
     film = a_film(Path(job.source), "short.mp4")

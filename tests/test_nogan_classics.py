@@ -153,6 +153,7 @@ def test_its_result_colors_a_film(name, runs, clip, tmp_path):
     assert list((runs[name] / "samples").glob("gan-*-chosen.png"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_stopped_run_ends_like_one_that_was_not(name, runs, photos, tmp_path):
     """It is stopped after every step, before the step is in a checkpoint."""

@@ -156,6 +156,7 @@ def test_pieces_made_in_any_order_by_any_process_are_the_film_made_at_once(
     assert kept == {piece.path.read_bytes() for piece in pieces.values()}
 
 
+@pytest.mark.slow
 def test_a_film_that_cannot_be_sought_is_one_piece(films, colorizer, tmp_path):
     source = films("film.h264")
     plan = planned(source)
@@ -211,6 +212,7 @@ def test_only_a_piece_whose_settings_changed_is_made_again(cut_film, colorizer, 
     assert len(list(folders[0].glob("piece-*"))) == 5
 
 
+@pytest.mark.slow
 def test_a_film_with_a_plan_continues_after_the_pieces_that_are_made(cut_film, colorizer, tmp_path):
     plan, target, whole = planned(cut_film), tmp_path / "out.mp4", tmp_path / "whole.mp4"
     settings = FilmSettings(encode=FAST, plan=plan)

@@ -262,6 +262,7 @@ def test_only_the_shot_of_a_changed_reference_is_colored_again(film):
     assert f'"kept": {COUNT - CUT}' in call(*words).stdout
 
 
+@pytest.mark.slow
 def test_hints_and_a_palette_change_the_film(film):
     plain, colored = film.with_name("plain.mp4"), film.with_name("colored.mp4")
     call(film, "--keep", "-o", plain, *QUICK)

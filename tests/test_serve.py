@@ -445,6 +445,7 @@ def test_what_is_old_goes(tmp_path):
     assert not done.folder.exists()
 
 
+@pytest.mark.slow
 def test_the_address_has_the_token_and_another_host_a_warning(tmp_path):
     data = tmp_path / "data"
     with running(data) as server:

@@ -75,13 +75,14 @@ def begun(client: httpx.Client, job: dict[str, Any], frames: int = 60) -> dict[s
 linux = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     "number",
     [
         signal.SIGTERM,
-        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+        signal.SIGINT,
+        signal.SIGKILL,
     ],
 )
 def test_a_job_goes_on_after_a_restart(make_clip, expected, tmp_path, number):
@@ -109,6 +110,7 @@ def test_a_job_goes_on_after_a_restart(make_clip, expected, tmp_path, number):
         assert server.end() == 128 + signal.SIGTERM
 
 
+@pytest.mark.slow
 @linux
 def test_a_worker_that_crashes_is_started_again(make_clip, expected, tmp_path):
     with running(tmp_path / "data") as server, server.client() as client:
