@@ -100,7 +100,7 @@ def router(service: Service) -> APIRouter:
         wait = wait_of(prefer) if job.kind == "still" else 0.0
         await until_ended(service, job, wait)
         headers = {"Location": f"{ROOT}/jobs/{job.id}"}
-        status = 200 if job.kind == "still" and not job.unfinished else 202
+        status = 200 if wait and not job.unfinished else 202
         return JSONResponse(job_view(job, dispatcher), status, headers)
 
     @api.get("/jobs", responses={200: shows({"jobs": [JOB]})})
