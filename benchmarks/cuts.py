@@ -18,7 +18,7 @@ import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scenedetect import AdaptiveDetector, ContentDetector, HashDetector, detect
+from scenedetect import AdaptiveDetector, ContentDetector, HashDetector, detect  # pyright: ignore[reportMissingImports]
 
 from vidcolor.media.binary import find_ffmpeg
 from vidcolor.media.probe import probe
